@@ -1,0 +1,446 @@
+"""A sync session as a pure state machine: what a node does next is a value, and a driver does it (DESIGN 8).
+
+`initiate` and the `answer_*` functions are generators: they yield effects and are sent the results. The same machine
+runs over HTTP, from a bundle and in the simulator. The order keeps invariant 5: markers of withdrawals are compared
+before anything else may pass, in either direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from federation.errors import Code, PeerError
+from federation.messages import Ack, Drop, Mail, Marks, Page
+from federation.negentropy import Initiator, Item, ItemSet, respond
+
+MAX_PAGES: Final = 100_000  # a session of more is a peer that never ends
+MAX_REPAIRS: Final = 2  # a third difference in one session is not loss, it is a fault to be told
+FRAME_BYTES: Final = 60_000  # a reconciliation message that a slow line carries in seconds
+
+
+class Which(StrEnum):
+    """The sets that are reconciled, as the one who asks sees them."""
+
+    GIVEN = "given"  # what the other has given me
+    TAKEN = "taken"  # what the other has taken from me
+    MARKS = "marks"  # withdrawal markers we both should have
+
+    def mirrored(self) -> Which:
+        """The same set as the one who answers sees it."""
+        return {Which.GIVEN: Which.TAKEN, Which.TAKEN: Which.GIVEN, Which.MARKS: Which.MARKS}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Where we are with a peer: our cursor in its feed, how far it has acknowledged ours, and the fingerprints.
+
+    `given_*` is what it gave us, `taken_*` what it should hold from us; `fresh` is the marker set without those it
+    has not acknowledged; `unsent` says that our feed has more for it; `issued` is the highest number ever sent to it.
+    """
+
+    cursor: int
+    acked: int
+    issued: int
+    given_count: int
+    given_total: bytes
+    taken_count: int
+    taken_total: bytes
+    marks: Marks
+    acked_marks: Marks
+    unsent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarkSwap:
+    """Withdrawals to hand over, the histories to verify them by, and markers to ask for."""
+
+    tokens: tuple[str, ...] = ()
+    histories: tuple[tuple[str, ...], ...] = ()
+    want: tuple[bytes, ...] = ()
+
+
+# --- effects at this node ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Bring our ledger for the peer up to date; answers `Ready`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetCursor:
+    """Start the peer's feed from the beginning; answers `Ready`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Verify, admit and store a page, whole or not at all; answers `Ack`, or `Behind` if the cursor has moved."""
+
+    page: Page
+
+
+@dataclass(frozen=True, slots=True)
+class NextPage:
+    """Our feed for the peer after a cursor; answers `Page`."""
+
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeAck:
+    """Note what the peer made of our entries."""
+
+    ack: Ack
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The items of a set; answers a list of `negentropy.Item`."""
+
+    which: Which
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Give up copies that the peer does not offer any more."""
+
+    copy_ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """Put copies into our feed again."""
+
+    copy_ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeMarks:
+    """Verify and apply withdrawals."""
+
+    swap: MarkSwap
+
+
+@dataclass(frozen=True, slots=True)
+class MarksOf:
+    """The signed withdrawals of these markers; answers `MarkSwap`."""
+
+    ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """Signed documents waiting for the peer; answers `Ack` (silent if there are none)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The outbox was taken by the peer."""
+
+    ack: Ack
+
+
+@dataclass(frozen=True, slots=True)
+class HandOut:
+    """The outbox for a peer that asks for it; what it has up to `after` can go. Answers `Mail`."""
+
+    after: int
+
+
+# --- effects at the peer -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask for a page of its feed; answers `Page`, `MarksDiffer` or `CursorUnknown`."""
+
+    after: int
+    marks: Marks
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Hand over a page of our feed; answers `Ack`, `MarksDiffer` or `Behind`."""
+
+    page: Page
+    marks: Marks
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendAck:
+    """Tell what became of its page; answers nothing."""
+
+    ack: Ack
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Ask for documents that wait at the peer, after the last one we have; answers `Mail`."""
+
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """One message of a reconciliation; answers bytes."""
+
+    which: Which
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SwapMarks:
+    """Hand over withdrawals and ask for others; answers `MarkSwap`."""
+
+    swap: MarkSwap
+
+
+Effect: TypeAlias = (
+    Prepare | ResetCursor | Intake | NextPage | TakeAck | Items | Forget | Requeue | TakeMarks | MarksOf | Outbox
+    | Delivered | HandOut | Fetch | Push | SendAck | Collect | Reconcile | SwapMarks
+)  # fmt: skip
+
+
+# --- answers that are not the expected value -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MarksDiffer:
+    """The two sides do not know the same withdrawals: they come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class CursorUnknown:
+    """We never issued that cursor: we were restored from a backup. Start again from the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The page does not continue where we are; `cursor` is where that is."""
+
+    cursor: int
+
+
+@dataclass
+class Tally:
+    """What a session did, for people."""
+
+    pages: int = 0
+    pushed: int = 0
+    repaired: int = 0
+    swaps: int = 0
+    mail: bool = False
+    codes: list[str] = field(default_factory=list)
+
+
+Session: TypeAlias = Generator[Effect, Any, Tally]
+
+
+def initiate() -> Session:
+    """A whole session: withdrawals first, pull, repair, push, repair, outbox."""
+    tally = Tally()
+    ready: Ready = yield Prepare()
+    ready, held = yield from _pull(ready, tally)
+    yield from _push(ready, held, tally)
+    waiting: Ack = yield Outbox()
+    if not waiting.silent:
+        yield SendAck(waiting)
+        yield Delivered(waiting)
+    if tally.mail:
+        yield from _collect()
+    return tally
+
+
+def _collect() -> Generator[Effect, Any, None]:
+    """Receipts that wait at a peer which may have no way to reach us; asking on confirms what came."""
+    after = 0
+    for _ in range(MAX_PAGES):
+        mail: Mail = yield Collect(after)
+        if mail.last <= after:
+            return
+        yield TakeAck(mail.ack)
+        after = mail.last
+    raise PeerError(Code.SEQUENCE, "the peer's mail does not end")
+
+
+Held: TypeAlias = tuple[int, bytes]  # the peer's fingerprint of what it holds from us
+
+
+def _pull(ready: Ready, tally: Tally) -> Generator[Effect, Any, tuple[Ready, Held]]:
+    repairs = 0
+    for _ in range(MAX_PAGES):
+        answer = yield Fetch(ready.cursor, ready.marks)
+        if isinstance(answer, MarksDiffer):
+            ready = yield from _swap_marks(tally)
+            continue
+        if isinstance(answer, CursorUnknown):
+            if ready.cursor == 0:
+                raise PeerError(Code.SEQUENCE, "the peer does not know the beginning of its own feed")
+            ready = yield ResetCursor()
+            continue
+        page: Page = answer
+        tally.pages += 1
+        tally.mail = page.mail
+        moved = page.cursor != ready.cursor
+        if moved:
+            ack = yield Intake(page)
+            if isinstance(ack, Ack):
+                yield SendAck(ack)
+            ready = yield Prepare()
+        if page.more and moved:
+            continue
+        if (page.count, page.total) == (ready.given_count, ready.given_total) or repairs == MAX_REPAIRS:
+            return ready, (page.held_count, page.held_total)
+        repairs += 1
+        ready = yield from _repair_given(tally)
+    raise PeerError(Code.SEQUENCE, "the peer's feed does not end")
+
+
+def _repair_given(tally: Tally) -> Generator[Effect, Any, Ready]:
+    """Both sides compare what the peer gave us; what it does not offer goes, what we miss it sends again."""
+    extra, missing = yield from _reconcile(Which.GIVEN)
+    tally.repaired += len(extra) + len(missing)
+    if extra:
+        yield Forget(extra)
+    if missing:
+        yield SendAck(Ack(None, want=missing))
+    ready: Ready = yield Prepare()
+    return ready
+
+
+def _push(ready: Ready, held: Held, tally: Tally) -> Generator[Effect, Any, None]:
+    repairs, after, reset = 0, ready.acked, False
+    held_back = False  # what is unsent does not leave now: the policy cannot be read
+    for _ in range(MAX_PAGES):
+        if not ready.unsent or held_back:
+            if held == (ready.taken_count, ready.taken_total) or repairs == MAX_REPAIRS:
+                return
+            repairs += 1
+            ready = yield from _repair_taken(ready, tally)
+            held, held_back = (ready.taken_count, ready.taken_total), False
+            continue
+        page: Page = yield NextPage(after)
+        answer = yield Push(page, ready.marks, reset)
+        if isinstance(answer, MarksDiffer):
+            ready = yield from _swap_marks(tally)
+            continue
+        if isinstance(answer, Behind):
+            # A higher cursor than we ever issued is the memory of a state that we have lost: begin again.
+            reset = answer.cursor > ready.issued
+            after = 0 if reset else answer.cursor
+            ready = yield Prepare()
+            continue
+        ack: Ack = answer
+        tally.pages += 1
+        tally.pushed += len(page.entries)
+        yield TakeAck(ack)
+        ready = yield Prepare()
+        held_back = not page.entries and page.cursor == page.after and ready.unsent
+        after, reset, held = max(page.cursor, ready.acked), False, (ack.count, ack.total)
+    raise PeerError(Code.SEQUENCE, "our feed for this peer does not end")
+
+
+def _repair_taken(ready: Ready, tally: Tally) -> Generator[Effect, Any, Ready]:
+    """Both sides compare what the peer took from us; it drops what we do not offer, we send again what it misses."""
+    missing, extra = yield from _reconcile(Which.TAKEN)
+    tally.repaired += len(extra) + len(missing)
+    if extra:
+        drops = tuple(Drop(ready.acked, copy_id) for copy_id in extra)
+        page = Page(ready.acked, drops, ready.acked, False, ready.taken_count, ready.taken_total)
+        yield Push(page, ready.marks)
+    if missing:
+        yield Requeue(missing)
+    again: Ready = yield Prepare()
+    return again
+
+
+def _swap_marks(tally: Tally) -> Generator[Effect, Any, Ready]:
+    if tally.swaps >= MAX_REPAIRS:
+        raise PeerError(Code.RECONCILE, "the withdrawals of both sides still differ after they were exchanged")
+    tally.swaps += 1
+    ours, theirs = yield from _reconcile(Which.MARKS)
+    outgoing: MarkSwap = yield MarksOf(ours)
+    incoming: MarkSwap = yield SwapMarks(MarkSwap(outgoing.tokens, outgoing.histories, theirs))
+    yield TakeMarks(incoming)
+    ready: Ready = yield Prepare()
+    return ready
+
+
+def _reconcile(which: Which) -> Generator[Effect, Any, tuple[tuple[bytes, ...], tuple[bytes, ...]]]:
+    """Ids that only we have, and ids that only the peer has."""
+    items: list[Item] = yield Items(which)
+    machine = Initiator(ItemSet(items), FRAME_BYTES)
+    message: bytes | None = machine.start()
+    have: list[bytes] = []
+    need: list[bytes] = []
+    while message is not None:
+        answer: bytes = yield Reconcile(which, message)
+        round_ = machine.receive(answer)
+        have += round_.have
+        need += round_.need
+        message = round_.message
+    return tuple(dict.fromkeys(have)), tuple(dict.fromkeys(need))
+
+
+# --- the answering side --------------------------------------------------------------------------------------------
+
+Answer: TypeAlias = Generator[Effect, Any, Any]
+
+
+def _same_marks(ready: Ready, theirs: Marks) -> bool:
+    """True if the peer knows all we know, or all but what our feed still holds for it."""
+    return theirs in (ready.marks, ready.acked_marks)
+
+
+def answer_fetch(after: int, marks: Marks) -> Answer:
+    """A page of our feed, unless withdrawals differ or the cursor was never ours."""
+    ready: Ready = yield Prepare()
+    if not _same_marks(ready, marks):
+        return MarksDiffer()
+    if after > ready.issued:
+        return CursorUnknown()
+    page: Page = yield NextPage(after)
+    return page
+
+
+def answer_push(page: Page, marks: Marks, *, reset: bool) -> Answer:
+    """Take a page that the peer brings; the same rules as for one we fetched."""
+    ready: Ready = yield Prepare()
+    if not _same_marks(ready, marks):
+        return MarksDiffer()
+    if reset:
+        ready = yield ResetCursor()
+    if page.after != ready.cursor:
+        return Behind(ready.cursor)
+    answer = yield Intake(page)
+    return answer
+
+
+def answer_ack(ack: Ack) -> Answer:
+    """Note an acknowledgement."""
+    yield TakeAck(ack)
+    return None
+
+
+def answer_collect(after: int) -> Answer:
+    """Hand out what waits for the peer."""
+    mail: Mail = yield HandOut(after)
+    return mail
+
+
+def answer_reconcile(which: Which, message: bytes) -> Answer:
+    """One message of a reconciliation, from the other side's point of view."""
+    yield Prepare()
+    items: list[Item] = yield Items(which.mirrored())
+    return respond(ItemSet(items), message, FRAME_BYTES)
+
+
+def answer_swap(swap: MarkSwap) -> Answer:
+    """Apply the withdrawals handed to us, hand over those asked for."""
+    yield TakeMarks(swap)
+    theirs: MarkSwap = yield MarksOf(swap.want)
+    return theirs

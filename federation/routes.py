@@ -1,0 +1,327 @@
+"""The incoming edge: federation requests are verified, their nonce is stored, then the machine answers.
+
+Unknown key, bad signature, replayed nonce: all get the same 401. The host is whoever runs the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from aiohttp import web
+
+from federation.client import (
+    BINARY,
+    CHALLENGE_HEADER,
+    JSON,
+    NDJSON,
+    ROOT,
+    SIGNATURE_LIFE_S,
+    Signer,
+    read_swap,
+    write_swap,
+)
+from federation.encoding import dumps
+from federation.errors import Code, PeerError
+from federation.exchange import (
+    Answer,
+    Behind,
+    CursorUnknown,
+    MarksDiffer,
+    Which,
+    answer_ack,
+    answer_collect,
+    answer_fetch,
+    answer_push,
+    answer_reconcile,
+    answer_swap,
+)
+from federation.httpsig import Request, Response, Stamp, parse_signature_input, sign_response, verify_request
+from federation.identity import KeyHistory, verify_history
+from federation.keys import split_kid
+from federation.messages import (
+    MAX_ACK_BYTES,
+    MAX_PAGE_BYTES,
+    Ack,
+    Mail,
+    Marks,
+    Page,
+    read_ack,
+    read_object,
+    read_page,
+    words_of,
+    write_ack,
+    write_mail,
+    write_page,
+)
+from federation.negentropy import MAX_MESSAGE_BYTES
+
+PROBLEM: Final = "application/problem+json"
+MAX_SMALL_BYTES: Final = 1024 * 1024
+BODY_TIMEOUT_S: Final = 300  # a page of 2 MiB over 50 kbit/s and a little; slower than that is an attack
+Responder = Callable[["Caller", web.Request, bytes], Awaitable[tuple[int, bytes, str | None]]]
+
+
+class Host(Protocol):
+    """What the routes ask of the node."""
+
+    @property
+    def signer(self) -> Signer: ...
+
+    @property
+    def authorities(self) -> Collection[str]: ...
+
+    async def own_history(self) -> KeyHistory: ...
+
+    async def history(self, node_id: str) -> KeyHistory | None:
+        """The history of a peer; None for anybody else."""
+
+    async def use_nonce(self, node_id: str, nonce: str, expires: int) -> bool:
+        """Store a nonce; False if it was used before."""
+
+    def new_challenge(self) -> str: ...
+
+    def is_challenge(self, nonce: str) -> bool: ...
+
+    async def answer(self, node_id: str, machine: Answer) -> Any:
+        """Drive the machine for this peer."""
+
+    async def meet(self, history: KeyHistory, invite: str) -> Mapping[str, Any]:
+        """A stranger accepts an invite."""
+
+    async def agree(self, node_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+    async def notice(self, node_id: str, token: str) -> None: ...
+
+    async def attachment(self, node_id: str, sha256: str) -> Path | None:
+        """A file that this peer may have, else None."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever signed the request."""
+
+    node_id: str
+    history: KeyHistory
+    host: Host
+
+
+def federation_routes(host: Host) -> list[web.RouteDef]:
+    """Everything under `/federation/v1`."""
+
+    def signed(responder: Responder, limit: int, *, stranger: bool = False) -> Callable[..., Any]:
+        return _Endpoint(host, responder, limit, stranger).handle
+
+    return [
+        web.get(ROOT + "/node", lambda r: _node(host, r)),
+        web.get(ROOT + "/feed", signed(_feed, 0)),
+        web.post(ROOT + "/feed", signed(_push, MAX_PAGE_BYTES)),
+        web.post(ROOT + "/ack", signed(_ack, MAX_ACK_BYTES)),
+        web.get(ROOT + "/mail", signed(_mail, 0)),
+        web.post(ROOT + "/reconcile/{which}", signed(_reconcile, MAX_MESSAGE_BYTES)),
+        web.post(ROOT + "/marks", signed(_marks, MAX_PAGE_BYTES)),
+        web.post(ROOT + "/meet", signed(_meet, MAX_SMALL_BYTES, stranger=True)),
+        web.post(ROOT + "/agreement", signed(_agreement, MAX_SMALL_BYTES)),
+        web.post(ROOT + "/notice", signed(_notice, MAX_SMALL_BYTES)),
+        web.get(ROOT + "/attachments/{sha256}", _Files(host).handle),
+    ]
+
+
+async def _node(host: Host, _request: web.Request) -> web.Response:
+    history = await host.own_history()
+    body = dumps({"history": [e.decode("ascii") for e in history.entries]})
+    return web.Response(body=body, content_type=JSON)
+
+
+class _Unauthorised(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    """A signed operation: verify, remember the nonce, answer, sign the answer."""
+
+    host: Host
+    responder: Responder
+    limit: int
+    stranger: bool = False
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if "content-encoding" in request.headers:
+            return _plain(415, "bodies come as they are, not compressed")
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await read_body(request, self.limit)
+        except TimeoutError:
+            return _plain(408, f"the body did not arrive within {BODY_TIMEOUT_S} seconds")
+        if body is None:
+            return _plain(413, f"a body of at most {self.limit} bytes belongs here")
+        try:
+            caller, signed = await self._verify(request, body)
+        except (_Unauthorised, PeerError):
+            return unauthorised(self.host)
+        try:
+            status, answer, content_type = await self.responder(caller, request, body)
+        except PeerError as error:
+            status, answer, content_type = 422, problem(422, error.code, str(error)), PROBLEM
+        return self._signed(status, answer, content_type, signed, caller.node_id)
+
+    async def _verify(self, request: web.Request, body: bytes) -> tuple[Caller, Request]:
+        signed = _as_signed(request)
+        keyid = str(parse_signature_input(signed.headers.get("signature-input", "")).params.get("keyid", ""))
+        history = await self.host.history(split_kid(keyid)[0])
+        if history is None and self.stranger:
+            history = verify_history([e.encode("ascii", "replace") for e in words_of(read_object(body), "history")])
+        if history is None:
+            raise _Unauthorised
+        verified = verify_request(
+            signed,
+            hashlib.sha256(body).digest(),
+            own_authorities=self.host.authorities,
+            own_node_id=self.host.signer.node_id,
+            history_of=lambda n: history if n == history.node_id else None,
+            now=self.host.signer.now(),
+            is_challenge=self.host.is_challenge,
+        )
+        # A challenge lets any clock through, so the nonce must outlive the challenge, not the request.
+        keep_until = max(verified.expires, self.host.signer.now()) + SIGNATURE_LIFE_S * 3
+        if not await self.host.use_nonce(verified.node_id, verified.nonce, keep_until):
+            raise _Unauthorised
+        return Caller(verified.node_id, history, self.host), signed
+
+    def _signed(self, status: int, body: bytes, content_type: str | None, request: Request, to: str) -> web.Response:
+        signer = self.host.signer
+        now = signer.now()
+        stamp = Stamp(signer.keyid, to, now, now + SIGNATURE_LIFE_S)
+        digest = hashlib.sha256(body).digest()
+        headers = sign_response(Response(status), digest, request, stamp, signer.key, content_type)
+        return web.Response(status=status, body=body, headers=headers)
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Attachments: signed requests; the answer is a file, whose bytes the receiver checks by its own hashes."""
+
+    host: Host
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        endpoint = _Endpoint(self.host, _ack, 0)
+        try:
+            caller, _ = await endpoint._verify(request, b"")
+        except (_Unauthorised, PeerError):
+            return unauthorised(self.host)
+        path = await self.host.attachment(caller.node_id, request.match_info["sha256"])
+        if path is None:
+            return _plain(404, "no such file for this peer")
+        return web.FileResponse(path, headers={"content-type": BINARY})
+
+
+def unauthorised(host: Host) -> web.Response:
+    """The one 401: it never says what was wrong, and offers a challenge to a node whose clock is off."""
+    answer = _plain(401, "the request is not signed by a peer of this node")
+    answer.headers[CHALLENGE_HEADER] = host.new_challenge()
+    return answer
+
+
+async def read_body(request: web.Request, limit: int) -> bytes | None:
+    """The whole body, or None if it is longer than the limit."""
+    data = bytearray()
+    async for chunk in request.content.iter_any():
+        data += chunk
+        if len(data) > limit:
+            return None
+    return bytes(data)
+
+
+def _as_signed(request: web.Request) -> Request:
+    headers = {k.lower(): v for k, v in request.headers.items()}
+    path, _, query = request.raw_path.partition("?")
+    return Request(request.method, request.host, path, query, headers)
+
+
+def _plain(status: int, detail: str) -> web.Response:
+    return web.Response(status=status, body=problem(status, "refused", detail), content_type=PROBLEM)
+
+
+def problem(status: int, kind: str, detail: str, **more: Any) -> bytes:
+    """A problem document (RFC 9457)."""
+    return dumps({"type": f"urn:commonweave:problem/{kind}", "status": status, "detail": detail, **more})
+
+
+def _result(value: object) -> tuple[int, bytes, str | None]:
+    match value:
+        case Page():
+            return 200, write_page(value), NDJSON
+        case Ack():
+            return 200, write_ack(value), JSON
+        case Mail():
+            return 200, write_mail(value), JSON
+        case MarksDiffer():
+            return 409, problem(409, "marks-differ", "exchange withdrawals first"), PROBLEM
+        case CursorUnknown():
+            return 409, problem(409, "cursor-unknown", "begin this feed again from 0"), PROBLEM
+        case Behind():
+            return 409, problem(409, "behind", "continue from this cursor", cursor=value.cursor), PROBLEM
+        case bytes():
+            return 200, value, BINARY if value else None
+        case _:
+            return 200, b"{}", JSON
+
+
+def _marks_of(request: web.Request) -> Marks:
+    return Marks.parse(request.query.get("marks", ""))
+
+
+async def _feed(caller: Caller, request: web.Request, _body: bytes) -> tuple[int, bytes, str | None]:
+    machine = answer_fetch(_after(request), _marks_of(request))
+    return _result(await caller.host.answer(caller.node_id, machine))
+
+
+async def _mail(caller: Caller, request: web.Request, _body: bytes) -> tuple[int, bytes, str | None]:
+    return _result(await caller.host.answer(caller.node_id, answer_collect(_after(request))))
+
+
+def _after(request: web.Request) -> int:
+    after = request.query.get("after", "0")
+    if not after.isdecimal() or len(after) > 18:
+        raise PeerError(Code.SEQUENCE, "after is a number")
+    return int(after)
+
+
+async def _push(caller: Caller, request: web.Request, body: bytes) -> tuple[int, bytes, str | None]:
+    machine = answer_push(read_page(body), _marks_of(request), reset=request.query.get("reset") == "1")
+    return _result(await caller.host.answer(caller.node_id, machine))
+
+
+async def _ack(caller: Caller, _request: web.Request, body: bytes) -> tuple[int, bytes, str | None]:
+    return _result(await caller.host.answer(caller.node_id, answer_ack(read_ack(body))))
+
+
+async def _reconcile(caller: Caller, request: web.Request, body: bytes) -> tuple[int, bytes, str | None]:
+    name = request.match_info["which"]
+    if name not in tuple(Which):
+        raise PeerError(Code.RECONCILE, f"there is no set {name[:20]!r}")
+    return _result(await caller.host.answer(caller.node_id, answer_reconcile(Which(name), body)))
+
+
+async def _marks(caller: Caller, _request: web.Request, body: bytes) -> tuple[int, bytes, str | None]:
+    swap = await caller.host.answer(caller.node_id, answer_swap(read_swap(body)))
+    return 200, write_swap(swap), JSON
+
+
+async def _meet(caller: Caller, _request: web.Request, body: bytes) -> tuple[int, bytes, str | None]:
+    invite = str(read_object(body).get("invite", ""))
+    return 200, dumps(dict(await caller.host.meet(caller.history, invite))), JSON
+
+
+async def _agreement(caller: Caller, _request: web.Request, body: bytes) -> tuple[int, bytes, str | None]:
+    return 200, dumps(dict(await caller.host.agree(caller.node_id, read_object(body)))), JSON
+
+
+async def _notice(caller: Caller, _request: web.Request, body: bytes) -> tuple[int, bytes, str | None]:
+    await caller.host.notice(caller.node_id, str(read_object(body).get("notice", "")))
+    return 200, b"{}", JSON

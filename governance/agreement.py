@@ -1,0 +1,98 @@
+"""Agreements: the clauses that narrow sharing, and the states a peer passes through (DESIGN 7).
+
+Expiry, suspension and end act everywhere through one function, `phase_now`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from governance.errors import AgreementError
+from governance.terms import ALL_PURPOSES, Purpose
+
+
+class Phase(StrEnum):
+    """Where we are with a peer."""
+
+    INVITED = "invited"
+    PROPOSED = "proposed"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    ENDED = "ended"
+    EXPIRED = "expired"
+    BLOCKED = "blocked"
+
+
+class Step(StrEnum):
+    """What either side can do."""
+
+    PROPOSE = "propose"
+    APPROVE = "approve"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    END = "end"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+
+
+_TABLE: Final[dict[tuple[Phase, Step], Phase]] = {
+    (Phase.INVITED, Step.PROPOSE): Phase.PROPOSED,
+    (Phase.PROPOSED, Step.PROPOSE): Phase.PROPOSED,
+    (Phase.PROPOSED, Step.APPROVE): Phase.ACTIVE,
+    (Phase.ACTIVE, Step.SUSPEND): Phase.SUSPENDED,
+    (Phase.SUSPENDED, Step.RESUME): Phase.ACTIVE,
+    # Coming back: an agreement that ended is never revived, a new one is proposed.
+    (Phase.ACTIVE, Step.PROPOSE): Phase.ACTIVE,
+    (Phase.ENDED, Step.PROPOSE): Phase.PROPOSED,
+    (Phase.EXPIRED, Step.PROPOSE): Phase.PROPOSED,
+    (Phase.BLOCKED, Step.UNBLOCK): Phase.ENDED,
+    **{(p, Step.END): Phase.ENDED for p in Phase if p is not Phase.BLOCKED},
+    **{(p, Step.BLOCK): Phase.BLOCKED for p in Phase},
+}
+
+
+def step(phase: Phase, wanted: Step) -> Phase:
+    """The phase after a step; `AgreementError` names the steps that are possible instead."""
+    try:
+        return _TABLE[(phase, wanted)]
+    except KeyError:
+        possible = sorted(s for (p, s) in _TABLE if p is phase)
+        raise AgreementError(
+            f"cannot {wanted} a peer that is {phase}; possible now: {', '.join(possible) or 'nothing'}"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Clauses:
+    """What both nodes agreed on. Empty `kinds`, `topics` mean all; `until` None means no end (unix seconds)."""
+
+    agreement_id: str
+    purposes: frozenset[Purpose] = ALL_PURPOSES
+    kinds: frozenset[str] = frozenset()
+    topics: frozenset[str] = frozenset()
+    passing_on: bool = True
+    attachments: bool = True
+    erase_at_end: bool = True
+    response_h: int = 72
+    until: int | None = None
+
+
+def phase_now(phase: Phase, clauses: Clauses | None, now: int) -> Phase:
+    """The phase that counts at this second: an active or suspended agreement past its end has expired."""
+    if phase in (Phase.ACTIVE, Phase.SUSPENDED) and (clauses is None or _past(clauses, now)):
+        return Phase.EXPIRED
+    return phase
+
+
+def _past(clauses: Clauses, now: int) -> bool:
+    return clauses.until is not None and now >= clauses.until
+
+
+def keeps_copies(phase: Phase, clauses: Clauses | None) -> bool:
+    """True if the agreement has ended but lets a holder keep what it was sent until the terms end.
+
+    Nothing new flows then, and narrowing and withdrawal still reach the holder.
+    """
+    return phase in (Phase.ENDED, Phase.EXPIRED) and clauses is not None and not clauses.erase_at_end

@@ -1,0 +1,1 @@
+"""A node that runs: use cases, storage, web, command line, and all the wiring."""

@@ -1,0 +1,36 @@
+"""The tree of commands."""
+
+from __future__ import annotations
+
+import typer
+
+from node.cli import accounts, circles, consents, custody, finding, importing, operating, peers, records, running
+from node.cli.session import EXIT_WORDS
+
+app = typer.Typer(
+    name="commonweave",
+    help="Share what your organisation learns with the partners it trusts: signed, consent-filtered, erasable.",
+    epilog=EXIT_WORDS,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+running.add(app)
+importing.add(app)
+app.add_typer(records.group, name="record")
+app.add_typer(consents.group, name="consent")
+finding.add(app)
+app.add_typer(peers.group, name="peer")
+app.add_typer(circles.group, name="circle")
+app.add_typer(peers.agreement, name="agreement")
+custody.add(app)
+operating.add(app)
+app.add_typer(operating.policy, name="policy")
+app.add_typer(accounts.account, name="account")
+app.add_typer(accounts.token, name="token")
+
+
+def main() -> None:
+    """The entry point `commonweave`."""
+    app()

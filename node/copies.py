@@ -1,0 +1,203 @@
+"""A stored copy read back: what its fields say, under which terms, and what the gate needs to see of it.
+
+The row was written from a `VerifiedEnvelope`, so reading it back checks nothing again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any, Final, Literal
+
+from federation.encoding import b64url_decode
+from federation.envelope import VerifiedEnvelope, copy_id_of
+from governance.gate import RecordView
+from governance.policy import Facts
+from governance.record import Sensitivity
+from governance.terms import Terms
+from node.store.rows import AttachmentRef, Copy, LinkRow, State
+
+_REMEMBERED_TERMS: Final = 4096
+
+
+@lru_cache(_REMEMBERED_TERMS)
+def _terms(audiences: tuple[str, ...], purposes: tuple[str, ...], until: int | None) -> Terms:
+    return Terms.from_json({"aud": list(audiences), "pur": list(purposes), "until": until})
+
+
+@dataclass(frozen=True)
+class Held:
+    """A live copy. `texts` are the disclosure texts held, by field; `digests` and `terms` cover every signed field."""
+
+    row: Copy
+    terms: Mapping[str, Terms]
+    digests: Mapping[str, str]
+    texts: Mapping[str, str]
+
+    @staticmethod
+    def read(row: Copy) -> Held:
+        """Decode a row in state LIVE."""
+        assert row.jws is not None
+        assert row.disclosed is not None
+        payload = json.loads(b64url_decode(row.jws.split(".", 2)[1]))
+        distinct = [_terms(tuple(t["aud"]), tuple(t["pur"]), t.get("until")) for t in payload["terms"]]
+        fields: dict[str, Any] = payload["f"]
+        return Held(
+            row,
+            {name: distinct[form["t"]] for name, form in fields.items()},
+            {name: form["_sd"][0] for name, form in fields.items()},
+            json.loads(row.disclosed),
+        )
+
+    def value(self, field: str) -> Any:
+        """The JSON value of a field that is held, None for one that is not."""
+        text = self.texts.get(field)
+        return None if text is None else json.loads(text)[2]
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """All held fields."""
+        return {name: json.loads(text)[2] for name, text in self.texts.items()}
+
+    @property
+    def title(self) -> str:
+        """The title; a live copy always has one."""
+        return str(self.value("title"))
+
+    @cached_property
+    def held_terms(self) -> dict[str, Terms]:
+        """The terms of the fields that are here."""
+        return {name: self.terms[name] for name in self.texts}
+
+    def copy_id(self, fields: Iterable[str]) -> bytes:
+        """The copy id of this version with just these fields."""
+        assert self.row.vid is not None
+        return bytes.fromhex(copy_id_of(self.row.vid.hex(), [self.digests[name] for name in fields]))
+
+    def texts_of(self, fields: Collection[str]) -> list[str]:
+        """Disclosure texts of the given fields, in signed order."""
+        return [text for name, text in self.texts.items() if name in fields]
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What rules see: a signed field that is not here is unknown, one that was never signed is known to be none."""
+        row = self.row
+        assert row.kind is not None
+        assert row.lang is not None
+        assert row.iat is not None
+        return Facts(
+            row.kind,
+            row.lang,
+            row.origin,
+            row.iat,
+            row.own,
+            self._set("topics"),
+            self._set("regions"),
+            self._set("labels"),
+            self._sensitivity(),
+            self._fact("licence"),
+            self.terms["title"].purposes,
+        )
+
+    def _set(self, name: str) -> frozenset[str] | None:
+        if name in self.digests and name not in self.texts:
+            return None
+        return frozenset(self.value(name) or ())
+
+    def _fact(self, name: str) -> str | None:
+        """The text of a field, empty where the record is known to have none, None where it is not shown to us."""
+        if name not in self.digests:
+            return ""
+        value = self.value(name)
+        return value if isinstance(value, str) else None
+
+    def _sensitivity(self) -> Sensitivity | Literal[""] | None:
+        value = self._fact("sensitivity")
+        if value == "":
+            return ""
+        return Sensitivity(value) if value in tuple(Sensitivity) else None
+
+    def view(self, circles: frozenset[str], passed_to_us: bool) -> RecordView:
+        """What the gate sees. Sealed terms are the consent of this second: a change reseals in its own transaction."""
+        row = self.row
+        return RecordView(
+            row.origin,
+            row.rid,
+            row.ver,
+            self.facts,
+            self.held_terms,
+            direct=frozenset(filter(None, row.direct.split(","))),
+            editors=frozenset(filter(None, (row.editor,))),
+            circles=circles,
+            passed_to_us=passed_to_us,
+        )
+
+
+def next_end(terms: Iterable[Terms], now: int) -> int | None:
+    """The next second at which one of these terms ends."""
+    return min((t.until for t in terms if t.until is not None and t.until > now), default=None)
+
+
+def row_of(
+    envelope: VerifiedEnvelope, base: Copy, *, keep: Mapping[str, str] | None = None, change_seq: int, now: int
+) -> Copy:
+    """The row for a verified copy: the only way content enters the table of copies.
+
+    `base` gives id, ownership and marks; `keep` are further texts of the same version that other peers offer.
+    """
+    texts = dict(envelope.texts)
+    if keep:
+        texts = {name: keep.get(name) or texts[name] for name in envelope.digests if name in keep or name in texts}
+    vid = bytes.fromhex(envelope.vid)
+    return replace(
+        base,
+        state=State.LIVE,
+        ver=envelope.ver,
+        change_seq=change_seq,
+        vid=vid,
+        copy_id=bytes.fromhex(copy_id_of(envelope.vid, [envelope.digests[n] for n in texts])),
+        iat=envelope.iat,
+        kind=envelope.kind,
+        lang=envelope.lang,
+        jws=envelope.jws.decode("ascii"),
+        disclosed=json.dumps(texts, ensure_ascii=False, separators=(",", ":")),
+        ends_at=next_end((envelope.field_terms[n] for n in texts), now),
+        received_at=None if base.own else now,
+    )
+
+
+def with_fields(held: Held, fields: Collection[str], change_seq: int, now: int) -> Copy:
+    """The row with only these fields left; emptied to a mark if the title is not among them."""
+    if "title" not in fields:
+        return emptied(held.row, State.ERASED, change_seq)
+    texts = {name: text for name, text in held.texts.items() if name in fields}
+    return replace(
+        held.row,
+        change_seq=change_seq,
+        copy_id=held.copy_id(texts),
+        disclosed=json.dumps(texts, ensure_ascii=False, separators=(",", ":")),
+        ends_at=next_end((held.terms[n] for n in texts), now),
+    )
+
+
+def emptied(row: Copy, state: State, change_seq: int, **more: Any) -> Copy:
+    """The mark that stays for ever: no content, no terms, no title; only ids, hashes and the highest version."""
+    mark = Copy(row.id, row.origin, row.rid, row.own, state, row.ver, change_seq)
+    kept = {n: getattr(row, n) for n in ("via", "vid", "conflict", "withdrawal", "reason", "relay")}
+    return replace(mark, **(kept | more))
+
+
+def references(copy: Copy, fields: Mapping[str, Any]) -> list[AttachmentRef | LinkRow]:
+    """What a copy's held fields refer to: files by hash, other records by id. Malformed values refer to nothing."""
+    out: list[AttachmentRef | LinkRow] = []
+    for name, value in fields.items():
+        if name.startswith("attachment:") and isinstance(value, Mapping) and isinstance(value.get("sha256"), str):
+            out.append(AttachmentRef(value["sha256"], copy.id, name))
+    out.extend(
+        LinkRow(copy.id, str(link.get("rel")), str(link["to"]["rid"]))
+        for link in fields.get("links") or ()
+        if isinstance(link, Mapping) and isinstance(link.get("to"), Mapping) and "rid" in link["to"]
+    )
+    return out

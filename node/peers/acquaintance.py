@@ -1,0 +1,113 @@
+"""Peers as they are known here: found by name, shown, and what every step with them needs."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from federation.errors import Code, PeerError
+from federation.identity import KeyHistory
+from node.agreements import agreement_view
+from node.core import Core
+from node.errors import BadInput, NotFound
+from node.lines import Lines
+from node.peerbook import KnownPeer, read_history
+from node.principal import Principal
+from node.store.port import Reader, Writer
+from node.store.rows import OriginRow, PeerRow
+from node.views import PeerView
+
+HOUR_S: Final = 3600
+MAX_INVITE_H: Final = 24 * 30
+NONCE_BYTES: Final = 18
+EXAMPLES: Final = 8
+FLOW_BATCH: Final = 1000
+
+
+class Acquaintance:
+    """What all use cases around peers share; `ref` is a node id, the beginning of one, or a name or part of it."""
+
+    def __init__(self, core: Core, lines: Lines) -> None:
+        self._core = core
+        self._lines = lines
+
+    async def list(self, who: Principal) -> Sequence[PeerView]:
+        """Everybody we have met."""
+        who.need("steward")
+        async with self._core.store.read() as tx:
+            situation = await self._core.situation(tx)
+            peers = await self._core.peers(tx, situation)
+        return [self._view(p, situation.now) for p in sorted(peers.values(), key=lambda p: p.row.name)]
+
+    async def get(self, who: Principal, ref: str) -> PeerView:
+        """One peer."""
+        who.need("steward")
+        async with self._core.store.read() as tx:
+            row = await self._row(tx, ref)
+            situation = await self._core.situation(tx)
+        return self._view(situation.peer(row), situation.now)
+
+    async def find(self, ref: str) -> PeerRow:
+        """The peer that a reference names."""
+        async with self._core.store.read() as tx:
+            return await self._row(tx, ref)
+
+    async def _row(self, tx: Reader, ref: str) -> PeerRow:
+        rows = await tx.find(PeerRow)
+        wanted = _plain(ref)
+        for fits in (
+            [r for r in rows if r.node_id == ref.strip()],
+            [r for r in rows if _plain(r.name) == wanted],
+            [r for r in rows if wanted and (wanted in _plain(r.name) or ref.strip() in r.node_id)],
+        ):
+            if len(fits) == 1:
+                return fits[0]
+            if len(fits) > 1:
+                raise BadInput(f"{ref!r} fits {len(fits)} peers: give more of the name, or the node id")
+        raise NotFound(f"no peer {ref!r}; `peer list` shows the ones there are")
+
+    async def _own(self, tx: Reader) -> KeyHistory:
+        own = await tx.get(OriginRow, self._core.node_id)
+        assert own is not None
+        return read_history(own.history)
+
+    async def _settled(self, tx: Writer, row: PeerRow) -> PeerRow:
+        """The row with an agreement that has run out marked as expired."""
+        situation = await self._core.situation(tx)
+        phase = situation.peer(row).phase(situation.now)
+        return row if phase == row.phase else replace(row, phase=phase)
+
+    def _view(self, peer: KnownPeer, now: int) -> PeerView:
+        row = peer.row
+        return PeerView(
+            node_id=row.node_id,
+            name=row.name,
+            phase=peer.phase(now),
+            six_words=row.words,
+            urls=json.loads(row.urls),
+            regions=json.loads(row.regions),
+            languages=json.loads(row.languages),
+            agreement=agreement_view(row.agreement_source, self._core.node_id) if row.agreement_source else None,
+            proposal=agreement_view(row.proposal, self._core.node_id) if row.proposal else None,
+            sent=row.put_count,
+            received=row.offer_count,
+            last_sync_at=row.last_sync_at,
+            last_contact_at=row.last_contact_at,
+            next_sync_at=row.next_sync_at,
+            last_error=row.last_error,
+            failures=row.failures,
+        )
+
+
+def refused(words: str) -> PeerError:
+
+    return PeerError(Code.DOCUMENT, words)
+
+
+def _plain(name: str) -> str:
+    """A name without case and accents, as people type it."""
+    apart = unicodedata.normalize("NFKD", name.strip().casefold())
+    return "".join(c for c in apart if not unicodedata.combining(c))

@@ -1,0 +1,255 @@
+"""Agreeing: what would flow, both signatures, amending, coming back after an end (DESIGN 7)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from federation.documents import (
+    Agreement,
+    sign_agreement,
+    verify_agreement,
+)
+from federation.encoding import b64url_encode, dumps
+from federation.errors import PeerError
+from federation.jws import peek
+from federation.keys import split_kid
+from federation.messages import read_object, words_of
+from governance.agreement import Phase, Step, step
+from governance.errors import AgreementError
+from governance.gate import Outcome, decide
+from governance.words import reason_words
+from node.agreements import Proposal, ProposedAgreement, clauses_for, read_proposal, write_proposal
+from node.copies import Held
+from node.errors import NotNow, PeerTrouble
+from node.peerbook import clauses_of, read_history
+from node.peers.acquaintance import refused
+from node.peers.parting import Parting
+from node.principal import Principal
+from node.store.port import Reader, Writer
+from node.store.rows import Copy, PeerRow, State
+from node.views import FlowView, PeerView
+
+HOUR_S: Final = 3600
+MAX_INVITE_H: Final = 24 * 30
+NONCE_BYTES: Final = 18
+EXAMPLES: Final = 8
+FLOW_BATCH: Final = 1000
+
+
+class Agreeing(Parting):
+    """Proposing and signing; nothing flows before both have signed."""
+
+    async def preview(self, who: Principal, ref: str) -> FlowView:
+        """What would flow to the peer if the proposed (or present) agreement were active now, by the real gate."""
+        who.need("steward")
+        async with self._core.store.read() as tx:
+            row = await self._row(tx, ref)
+            situation = await self._core.situation(tx)
+            peer = situation.peer(row)
+            proposal = read_proposal(row.proposal).document if row.proposal else None
+            clauses = clauses_of(proposal) if proposal else peer.clauses
+            to = replace(peer.recipient(), phase=Phase.ACTIVE, clauses=clauses)
+            flow = _Flow()
+            above = 0
+            while True:
+                rows = await tx.find(
+                    Copy, {"state": State.LIVE}, above=("change_seq", above), order="change_seq", limit=FLOW_BATCH
+                )
+                if not rows:
+                    return flow.view()
+                above = rows[-1].change_seq
+                passing = await self._core.passing(tx, situation, rows)
+                for copy in rows:
+                    if copy.origin != row.node_id:
+                        held = Held.read(copy)
+                        view = held.view(situation.circles, copy.id in passing)
+                        flow.add(held, decide(view, to, situation.policy, situation.now))
+
+    async def approve(self, who: Principal, ref: str) -> PeerView:
+        """Sign the proposed agreement; it is active once both have signed."""
+        who.need("steward")
+        async with self._core.store.write() as tx:
+            row = await self._row(tx, ref)
+            if row.proposal is None:
+                raise NotNow(f"there is no proposal with {row.name} to approve; `peer propose` makes one")
+            proposal = read_proposal(row.proposal)
+            token = sign_agreement(proposal.document, self._core.node_id, self._core.keys.record).decode("ascii")
+            tokens = (*(t for t in proposal.tokens if _signer(t) != self._core.node_id), token)
+            row = replace(row, proposal=write_proposal(proposal.document, tokens))
+            row = await self._complete(tx, row)
+            await tx.put(row)
+            await self._core.audit(tx, who.actor, "agreement.approve", proposal.document.id)
+        await self.exchange_agreement(row.id)
+        self._core.bell.ring()
+        return await self.get(who, row.node_id)
+
+    async def propose(self, who: Principal, ref: str, terms: ProposedAgreement) -> PeerView:
+        """A new agreement with a peer we know: to amend one, or to come back after an end."""
+        who.need("steward")
+        now = self._core.now()
+        async with self._core.store.write() as tx:
+            row = await self._row(tx, ref)
+            row = await self._settled(tx, row)
+            before = read_proposal(row.agreement_source).document.n if row.agreement_source else 0
+            document = Agreement(
+                id=b64url_encode(self._core.entropy.draw(12)),
+                n=before + 1,
+                iat=now,
+                a=self._core.node_id,
+                b=row.node_id,
+                nonce=b64url_encode(self._core.entropy.draw(NONCE_BYTES)),
+                clauses=clauses_for(terms, now),
+            )
+            row = replace(row, phase=_step(row, Step.PROPOSE), proposal=write_proposal(document, ()))
+            await tx.put(row)
+            await self._core.audit(tx, who.actor, "agreement.propose", document.id)
+        await self.exchange_agreement(row.id)
+        return await self.get(who, row.node_id)
+
+    async def exchange_agreement(self, peer_id: int) -> bool:
+        """Show the peer our side of the proposal and take its side; False if it was not reached (tried again later)."""
+        async with self._core.store.read() as tx:
+            row = await tx.get(PeerRow, peer_id)
+        if row is None or (row.proposal is None and row.agreement is None):
+            return True
+        source = row.proposal or row.agreement_source
+        assert source is not None
+        proposal = read_proposal(source)
+        body = dumps(_shown(proposal) | {"noticed": row.their_notice_seq})
+        try:
+            line = self._lines.to(read_history(row.history), json.loads(row.urls))
+            answer = read_object(await self._lines.ask(line, "POST", "/agreement", body))
+        except PeerTrouble:
+            return False
+        async with self._core.store.write() as tx:
+            await self._take_agreement(tx, peer_id, answer)
+        for token in words_of(answer, "notices"):  # a peer that cannot reach us has had no other way to tell
+            await self.noticed(row.node_id, token)
+        return True
+
+    async def agreed(self, node_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The peer's side of `exchange_agreement`."""
+        async with self._core.store.write() as tx:
+            row = (await tx.get_many(PeerRow, [(node_id,)], by=("node_id",)))[0]
+            row = await self._take_agreement(tx, row.id, body)
+            source = row.proposal or row.agreement_source
+            notices = await self._unheard_notices(tx, row, body.get("noticed"))
+        self._core.bell.ring()
+        return {} if source is None else _shown(read_proposal(source)) | {"notices": notices}
+
+    async def _take_agreement(self, tx: Writer, peer_id: int, body: Mapping[str, Any]) -> PeerRow:
+        """Join the peer's signature to a proposal we have, or take up its newer proposal."""
+        row = await tx.get(PeerRow, peer_id)
+        assert row is not None
+        if row.phase == Phase.BLOCKED or not isinstance(body.get("proposal"), dict):
+            return row
+        row = await self._settled(tx, row)
+        document = _read_agreement(json.dumps(body["proposal"]))
+        if {document.a, document.b} != {self._core.node_id, row.node_id}:
+            raise refused("this agreement is not between our two nodes")
+        ours = read_proposal(row.proposal) if row.proposal else None
+        current = read_proposal(row.agreement_source).document if row.agreement_source else None
+        if current is not None and (document.id == current.id or document.n <= current.n):
+            return row
+        if ours is None or (ours.document.id != document.id and (document.n, document.iat) >= _rank(ours.document)):
+            row = replace(row, phase=_step(row, Step.PROPOSE), proposal=write_proposal(document, ()))
+            ours = read_proposal(row.proposal or "")
+        if ours.document == document:
+            theirs = tuple(str(t) for t in body.get("tokens", ()) if _signer(str(t)) == row.node_id)
+            mine = tuple(t for t in ours.tokens if _signer(t) == self._core.node_id)
+            await self._check_tokens(tx, row, theirs)
+            row = replace(row, proposal=write_proposal(document, mine + theirs[:1]))
+            row = await self._complete(tx, row)
+        await tx.put(row)
+        return row
+
+    async def _check_tokens(self, tx: Reader, row: PeerRow, tokens: tuple[str, ...]) -> None:
+        histories = {row.node_id: read_history(row.history), self._core.node_id: await self._own(tx)}
+        for token in tokens:
+            verify_agreement((token.encode("ascii", "replace"),), histories.get)
+
+    async def _complete(self, tx: Reader, row: PeerRow) -> PeerRow:
+        """An agreement that both have signed becomes the one in force."""
+        proposal = read_proposal(row.proposal or "")
+        if len(proposal.tokens) < 2:
+            return row
+        histories = {row.node_id: read_history(row.history), self._core.node_id: await self._own(tx)}
+        whole = verify_agreement(tuple(t.encode("ascii") for t in proposal.tokens), histories.get)
+        if not whole.complete:
+            return row
+        phase = Phase.ACTIVE if row.phase in (Phase.PROPOSED, Phase.ACTIVE) else Phase(row.phase)
+        return replace(
+            row,
+            phase=phase,
+            agreement=json.dumps(list(proposal.tokens)),
+            agreement_source=row.proposal,
+            proposal=None,
+            next_sync_at=self._core.now(),
+        )
+
+
+@dataclass
+class _Flow:
+    """Counts for a preview."""
+
+    records: int = 0
+    fields: int = 0
+    withheld: int = 0
+
+    def __post_init__(self) -> None:
+        self._kinds: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._examples: list[str] = []
+
+    def add(self, held: Held, decision: Any) -> None:
+        if decision.outcome is Outcome.SHARE:
+            self.records += 1
+            self.fields += len(decision.fields)
+            self._kinds[held.row.kind or ""] += 1
+            if len(self._examples) < EXAMPLES:
+                self._examples.append(held.title)
+        else:
+            self.withheld += 1
+            self._reasons.update({reason_words(r) for r in decision.reasons})
+
+    def view(self) -> FlowView:
+        return FlowView(
+            records=self.records, fields=self.fields, by_kind=dict(self._kinds), examples=self._examples,
+            withheld=self.withheld, reasons=dict(self._reasons.most_common()),
+        )  # fmt: skip
+
+
+def _shown(proposal: Proposal) -> dict[str, Any]:
+    return {"proposal": json.loads(proposal.document.model_dump_json()), "tokens": list(proposal.tokens)}
+
+
+def _step(row: PeerRow, wanted: Step) -> Phase:
+    try:
+        return step(Phase(row.phase), wanted)
+    except AgreementError as error:
+        raise NotNow(str(error)) from error
+
+
+def _rank(agreement: Agreement) -> tuple[int, int]:
+    return agreement.n, agreement.iat
+
+
+def _signer(token: str) -> str:
+    try:
+        return split_kid(peek(token)[1])[0]
+    except PeerError:
+        return ""
+
+
+def _read_agreement(text: str) -> Agreement:
+
+    try:
+        return Agreement.model_validate_json(text)
+    except ValidationError as error:
+        raise refused(f"the agreement is not well formed: {error.errors()[0]['msg']}") from error

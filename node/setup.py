@@ -1,0 +1,93 @@
+"""Making a node: a data folder with its settings, keys, database and first node document."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from config.load import FILE_NAME, load
+from config.settings import Settings, SettingsError
+from node.app import open_app
+from node.clock import SystemEntropy
+from node.errors import StartError
+from node.keyring import create_keys
+from node.principal import LOCAL
+from node.views import StatusView
+
+
+async def init(
+    data: Path,
+    *,
+    name: str,
+    regions: Sequence[str] = (),
+    languages: Sequence[str] = ("en",),
+    urls: Sequence[str] = (),
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    policy: str = "trusted-partners",
+) -> StatusView:
+    """Create the node; nothing is left behind if it cannot be made."""
+    fresh = _is_new(data)
+    try:
+        settings = _make(data, _settings_text(name, regions, languages, urls, host, port, policy))
+        app = await open_app(settings)
+    except OSError as error:
+        _undo(data, fresh=fresh)
+        raise StartError(f"the data folder {data} cannot be made: {error.strerror or error}") from error
+    except (SettingsError, StartError):
+        _undo(data, fresh=fresh)
+        raise
+    try:
+        return await app.ops.status(LOCAL)
+    finally:
+        await app.close()
+
+
+def _is_new(data: Path) -> bool:
+    if (data / FILE_NAME).exists():
+        raise StartError(f"there is a node in {data} already: take another folder")
+    return not data.exists()
+
+
+def _make(data: Path, settings_text: str) -> Settings:
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (data / FILE_NAME).write_text(settings_text)
+    settings = load(data)
+    create_keys(data / "keys", SystemEntropy())
+    return settings
+
+
+def _undo(data: Path, *, fresh: bool) -> None:
+    if fresh:
+        shutil.rmtree(data, ignore_errors=True)
+    else:
+        (data / FILE_NAME).unlink(missing_ok=True)
+
+
+def _settings_text(
+    name: str,
+    regions: Sequence[str],
+    languages: Sequence[str],
+    urls: Sequence[str],
+    host: str,
+    port: int,
+    policy: str,
+) -> str:
+    """The file a person finds and may change; config/example.toml shows everything else."""
+    return f"""# Settings of this node; every setting with its meaning: docs/configuration.md
+
+[node]
+name = {json.dumps(name, ensure_ascii=False)}
+regions = {json.dumps(list(regions))}
+languages = {json.dumps(list(languages))}
+
+[server]
+host = {json.dumps(host)}
+port = {port}
+own_urls = {json.dumps(list(urls))}
+
+[policy]
+path = {json.dumps(policy)}
+"""

@@ -1,0 +1,1 @@
+"""What the node keeps: rows, the store port, and the stores that pass one contract suite."""

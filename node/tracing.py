@@ -1,0 +1,254 @@
+"""Where a record went and why: explanations, the custody map, receipts, withdrawals on their way."""
+
+from __future__ import annotations
+
+import json
+from typing import Final, Literal
+
+from federation.encoding import b64url_decode
+from governance.gate import Decision, Member, Public, Recipient, Role
+from governance.record import Draft
+from governance.words import decision_words, reason_words, terms_words
+from node.copies import Held
+from node.core import Core
+from node.errors import NotFound
+from node.peerbook import KnownPeer
+from node.peers import Peers
+from node.principal import Principal
+from node.reading import Readings
+from node.sealing import grants_for
+from node.sharing import Sharing
+from node.store.port import Reader
+from node.store.rows import Copy, Custody, DraftRow, Entry, ReceiptDoc, ReceiptRow, State
+from node.views import CustodyView, ExplainView, ReceiptView, WithdrawalView, WithheldView
+
+HOUR_S: Final = 3600
+DEFAULT_RESPONSE_H: Final = 72
+_SHOWN: Final[dict[Entry, Literal["put", "retract", "withdraw"]]] = {
+    Entry.PUT: "put",
+    Entry.RETRACT: "retract",
+    Entry.WITHDRAW: "withdraw",
+}
+_PEOPLE: Final[dict[str, Recipient]] = {
+    "public": Public(),
+    "member": Member(Role.MEMBER),
+    "editor": Member(Role.EDITOR),
+    "steward": Member(Role.STEWARD),
+}
+
+
+class Tracing:
+    """Use cases of stewards and of contributors who ask where their story is."""
+
+    def __init__(self, core: Core, readings: Readings, sharing: Sharing, peers: Peers) -> None:
+        self._core = core
+        self._readings = readings
+        self._sharing = sharing
+        self._peers = peers
+
+    async def explain(self, who: Principal, ref: str, to: str) -> ExplainView:
+        """What a peer, a member or the public gets of a record, and which grants, clauses and rules decided."""
+        who.need("write")
+        origin, rid = await self._readings.resolve(ref)
+        person = _PEOPLE.get(to.strip().lower())
+        peer_row = None if person is not None else await self._peers.find(to)
+        async with self._core.store.read() as tx:
+            held = await self._readings.held(tx, origin, rid)
+            situation = await self._core.situation(tx)
+            told = None
+            if peer_row is not None:
+                decision, peer = await self._sharing.decision_for(tx, held, peer_row.id)
+                told = _told(await tx.get(Custody, peer_row.id, held.row.id), peer)
+                name = peer.row.name
+            else:
+                assert person is not None
+                decision, name = await self._readings.ask(tx, held, person, situation), to
+            consent = await self._consent(tx, held)
+        policy = situation.policy
+        return ExplainView(
+            rid=rid,
+            to=name,
+            outcome=decision.outcome.value,
+            words=decision_words(decision),
+            fields=sorted(decision.fields),
+            withheld=_withheld(held, decision),
+            policy=getattr(policy, "name", "none"),
+            policy_version=decision.policy_version,
+            at=decision.at,
+            consent=consent,
+            last_sent=told,
+        )
+
+    async def _consent(self, tx: Reader, held: Held) -> list[str]:
+        row = await tx.get(DraftRow, held.row.rid) if held.row.own else None
+        if row is None:
+            return []
+        draft = Draft.model_validate_json(row.body)
+        grants = await grants_for(tx, (c.subject for c in draft.contributors))
+        now = self._core.now()
+        out = []
+        for link in draft.contributors:
+            what = "the whole record" if link.fields is None else ", ".join(link.fields)
+            mine = [g for g in grants.get(link.subject, ()) if g.rid in (None, held.row.rid)]
+            active = [g for g in mine if g.active(now)]
+            if not active:
+                ended = "their permission has ended or was withdrawn" if mine else "no permission yet"
+                out.append(f"{link.subject} stands behind {what}: {ended}, so it stays in this organisation.")
+            out += [f"{link.subject} permits {what}: {terms_words(g.terms)} (given by {g.how})." for g in active]
+        return out
+
+    async def custody(self, who: Principal, ref: str) -> list[CustodyView]:
+        """Every node that was given a record, directly or through others, and what it confirmed.
+
+        Markers of withdrawals also go to nodes that never had it; those are not listed.
+        """
+        who.need("write")
+        copy = await self._copy(ref)
+        async with self._core.store.read() as tx:
+            lines = await tx.find(Custody, {"copy": copy.id})
+            receipts = {r.holder: r for r in await tx.find(ReceiptRow, {"origin": copy.origin, "rid": copy.rid})}
+            situation = await self._core.situation(tx)
+            peers = await self._core.peers(tx, situation)
+            names = await self._readings.names(tx, list(receipts))
+        now = self._core.now()
+        direct = [
+            self._direct(line, peers[line.peer], receipts.get(peers[line.peer].node_id), now)
+            for line in lines
+            if line.entry in (Entry.PUT, Entry.RETRACT) or (line.entry == Entry.WITHDRAW and line.told)
+        ]
+        known = {view.node_id for view in direct}
+        return direct + [
+            _through_others(r, names.get(r.holder, r.holder), copy, now)
+            for r in receipts.values()
+            if r.holder not in known
+        ]
+
+    def _direct(self, line: Custody, peer: KnownPeer, receipt: ReceiptRow | None, now: int) -> CustodyView:
+        delivered = line.seq <= peer.row.acked
+        entry = Entry(line.entry)
+        confirmed = receipt if receipt is not None and _fits(receipt, entry, line) else None
+        response_h = peer.clauses.response_h if peer.clauses else DEFAULT_RESPONSE_H
+        late = entry is not Entry.PUT and confirmed is None and now > line.at + response_h * HOUR_S
+        return CustodyView(
+            node_id=peer.node_id,
+            name=peer.row.name,
+            entry=_SHOWN[entry],
+            ver=line.ver,
+            fields=[f for f in line.fields.split(",") if f],
+            decided_at=line.at,
+            delivered=delivered,
+            confirmed=confirmed.state if confirmed else None,
+            confirmed_at=confirmed.at if confirmed else None,
+            overdue=late and (line.told or delivered),
+            direct=True,
+            refused=line.refused,
+        )
+
+    async def receipts(self, who: Principal, ref: str) -> list[ReceiptView]:
+        """The last signed statement of every holder about a record."""
+        who.need("write")
+        copy = await self._copy(ref)
+        async with self._core.store.read() as tx:
+            rows = await tx.find(ReceiptRow, {"origin": copy.origin, "rid": copy.rid})
+            docs = {d.id: d.jws for d in await tx.get_many(ReceiptDoc, [(r.doc,) for r in rows])}
+            names = await self._readings.names(tx, [r.holder for r in rows])
+        return [
+            ReceiptView(
+                holder=r.holder,
+                holder_name=names.get(r.holder, r.holder),
+                rid=r.rid,
+                ver=r.ver,
+                state="erased" if r.state == "erased" else "held",
+                at=r.at,
+                jws=docs.get(r.doc, ""),
+            )
+            for r in sorted(rows, key=lambda r: r.at)
+        ]
+
+    async def withdrawals(self, who: Principal, *, rid: str | None = None) -> list[WithdrawalView]:
+        """Own records that were taken back, and how many holders have confirmed, are due, or are overdue."""
+        who.need("write")
+        where = {"origin": self._core.node_id, "state": State.WITHDRAWN} | ({"rid": rid} if rid else {})
+        async with self._core.store.read() as tx:
+            copies = await tx.find(Copy, where, order="change_seq", descending=True)
+        out = []
+        for copy in copies:
+            held = [c for c in await self.custody(who, copy.rid) if c.entry == "withdraw"]
+            confirmed = sum(c.confirmed == "erased" for c in held)
+            overdue = sum(c.overdue for c in held)
+            out.append(
+                WithdrawalView(
+                    rid=copy.rid,
+                    origin=copy.origin,
+                    reason=copy.reason or "",
+                    at=_withdrawn_at(copy),
+                    confirmed=confirmed,
+                    waiting=len(held) - confirmed - overdue,
+                    overdue=overdue,
+                )
+            )
+        return out
+
+    async def _copy(self, ref: str) -> Copy:
+        origin, rid = await self._readings.resolve(ref, self._core.node_id)
+        async with self._core.store.read() as tx:
+            found = await tx.get_many(Copy, [(origin, rid)], by=("origin", "rid"))
+        if not found:
+            raise NotFound(f"no own record {ref!r}")
+        return found[0]
+
+
+def _withheld(held: Held, decision: Decision) -> list[WithheldView]:
+    return [
+        WithheldView(field=name, reason=reason_words(reason))
+        for name, reason in sorted(decision.withheld.items())
+        if name in held.digests
+    ]
+
+
+def _told(line: Custody | None, peer: KnownPeer) -> str | None:
+    if line is None:
+        return None
+    reached = "and it confirmed" if line.seq <= peer.row.acked else "not confirmed yet"
+    match Entry(line.entry):
+        case Entry.PUT:
+            count = len(line.fields.split(","))
+            return f"version {line.ver} with {count} fields, {reached}" + (
+                f"; it refused it ({line.refused})" if line.refused else ""
+            )
+        case Entry.RETRACT:
+            return f"taken back, {reached}"
+        case Entry.WITHDRAW:
+            return f"withdrawn, {reached}"
+        case _:
+            return None
+
+
+def _fits(receipt: ReceiptRow, entry: Entry, line: Custody) -> bool:
+    """True if a receipt answers this line and not an earlier state of the record."""
+    if entry is Entry.PUT:
+        return receipt.state == "held" and receipt.ver >= line.ver
+    return receipt.state == "erased" and receipt.at >= line.at
+
+
+def _through_others(receipt: ReceiptRow, name: str, copy: Copy, now: int) -> CustodyView:
+    withdrawn = copy.state == State.WITHDRAWN
+    erased = receipt.state == "erased"
+    return CustodyView(
+        node_id=receipt.holder,
+        name=name,
+        entry="withdraw" if withdrawn else "put",
+        ver=receipt.ver,
+        fields=[],
+        decided_at=receipt.at,
+        delivered=True,
+        confirmed=receipt.state,
+        confirmed_at=receipt.at,
+        overdue=withdrawn and not erased and now > _withdrawn_at(copy) + DEFAULT_RESPONSE_H * HOUR_S,
+        direct=False,
+        refused=None,
+    )
+
+
+def _withdrawn_at(copy: Copy) -> int:
+    return int(json.loads(b64url_decode((copy.withdrawal or "").split(".")[1]))["iat"]) if copy.withdrawal else 0

@@ -1,0 +1,1 @@
+"""Finds records: pure analysis, queries and ranking, and engines behind one port."""

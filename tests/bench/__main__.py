@@ -1,0 +1,80 @@
+"""`make bench`: one run on one machine, a table for people and JSON for programs.
+
+Absolute figures depend on the machine; the ratios are what to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from governance.agreement import Clauses, Phase
+from governance.gate import Peer, RecordView, decide
+from governance.policy import Facts
+from governance.policy_text import parse_policy
+from governance.terms import ALL_PURPOSES, Terms
+from tests.bench.search_bench import run as run_search
+from tests.bench.sync_bench import measure as measure_sync
+
+DECISIONS: Final = 20_000
+NOW: Final = 1_800_000_000
+
+
+def measure_decisions() -> float:
+    """Decisions per second: 15 fields, three distinct terms, the packaged policy, a peer."""
+    from config.load import packaged_policies
+
+    policy = parse_policy(packaged_policies()["trusted-partners"].read_bytes())
+    kinds = [
+        Terms(frozenset({"network"}), ALL_PURPOSES),
+        Terms(frozenset({"node"}), ALL_PURPOSES),
+        Terms(frozenset({"public"}), ALL_PURPOSES, NOW + 1_000),
+    ]
+    sealed = {"title": kinds[0]} | {f"f{n}": kinds[n % 3] for n in range(14)}
+    none: frozenset[str] = frozenset()
+    facts = Facts("guide", "en", "did:key:a", NOW - 1, True, none, none, none, "", "", frozenset({"learning"}))
+    record = RecordView("did:key:a", "r", 1, facts, sealed)
+    peer = Peer("did:key:b", Phase.ACTIVE, Clauses("x"))
+    started = time.perf_counter()
+    for _ in range(DECISIONS):
+        decide(record, peer, policy, NOW)
+    return DECISIONS / (time.perf_counter() - started)
+
+
+def table(title: str, figures: dict[str, Any]) -> Table:
+    """Figures as rows."""
+    out = Table(title=title, title_justify="left", show_header=False)
+    for name, value in figures.items():
+        out.add_row(name.replace("_", " "), f"{value:,.1f}" if isinstance(value, float) else f"{value:,}")
+    return out
+
+
+def main() -> None:
+    """Measure sync, decisions and search."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--records", type=int, default=2_000, help="records of the first sync (DESIGN: 10000)")
+    parser.add_argument("--documents", type=int, default=10_000, help="documents in the index (DESIGN: 100000)")
+    parser.add_argument("--json", action="store_true", help="print JSON only")
+    chosen = parser.parse_args()
+    console = Console(stderr=chosen.json)
+    results: dict[str, dict[str, Any]] = {}
+    with console.status("Measuring decisions…"):
+        results["decisions"] = {"per_s": round(measure_decisions())}
+    with console.status(f"Measuring the first sync of {chosen.records} records between two processes…"):
+        results["sync"] = measure_sync(chosen.records)
+    with console.status(f"Measuring search over {chosen.documents} documents…"):
+        results["search"] = asdict(run_search(chosen.documents))
+    for name, figures in results.items():
+        if not chosen.json:
+            console.print(table(name, figures))
+    print(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()

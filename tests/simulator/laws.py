@@ -1,0 +1,245 @@
+"""What must hold of every world: the laws of DESIGN 3, computed again from the gate alone, without the ledgers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from federation.documents import Withdrawal
+from governance.admission import right_to_pass
+from governance.agreement import Phase, keeps_copies
+from governance.gate import Outcome, decide
+from node.circles import circle_owner
+from node.copies import Held
+from node.fingerprint import Fingerprint, mark_id
+from node.peerbook import KnownPeer, Situation
+from node.store.rows import CircleRow, Copy, Custody, Entry, Erasure, Offer, PeerRow, State
+from tests.world import World, WorldNode
+
+Key = tuple[str, str]
+Allowed = dict[tuple[str, Key], frozenset[str]]  # node name and record, to fields
+
+
+@dataclass
+class View:
+    """A node's side of the world at one moment."""
+
+    node: WorldNode
+    situation: Situation
+    peers: dict[str, KnownPeer]
+    live: dict[Key, Held]
+
+
+async def look(node: WorldNode) -> View:
+    async with node.core.store.read() as tx:
+        situation = await node.core.situation(tx)
+        peers = await node.core.peers(tx, situation)
+        copies = await tx.find(Copy, {"state": State.LIVE})
+    live = {(c.origin, c.rid): Held.read(c) for c in copies}
+    return View(node, situation, {p.node_id: p for p in peers.values()}, live)
+
+
+def allowed(views: Mapping[str, View], *, generous: bool = False) -> Allowed:
+    """The least set of copies that follows from the origins by the gate; `generous`: as if ends kept everything."""
+    out: Allowed = {}
+    for view in views.values():
+        for (origin, rid), held in view.live.items():
+            if held.row.own:
+                out.update(_spread(views, (origin, rid), held, generous=generous))
+    return out
+
+
+def _spread(views: Mapping[str, View], key: Key, own: Held, *, generous: bool) -> Allowed:
+    """Follow one record from its origin until nothing is added."""
+    origin = key[0]
+    has: dict[str, frozenset[str]] = {origin: frozenset(own.texts)}
+    passing: dict[str, dict[bool, frozenset[str]]] = {}
+    moved = True
+    while moved:
+        moved = False
+        for giver, fields in list(has.items()):
+            for taker in views[giver].peers:
+                if taker == origin or taker not in views:
+                    continue
+                from_giver = fields if giver == origin else passing.get(giver, {}).get(True, frozenset())
+                given = _given(views[giver], views[taker], own, fields, from_giver, generous=generous)
+                if not given:
+                    continue
+                clauses = views[taker].peers[giver].clauses
+                may_pass = clauses is not None and clauses.passing_on
+                before = passing.setdefault(taker, {})
+                if not given <= has.get(taker, frozenset()) or not given <= before.get(may_pass, frozenset()):
+                    has[taker] = has.get(taker, frozenset()) | given
+                    before[may_pass] = before.get(may_pass, frozenset()) | given
+                    moved = True
+    return {(views[node].node.name, key): fields for node, fields in has.items()}
+
+
+def _given(
+    giver: View, taker: View, own: Held, fields: frozenset[str], passable: frozenset[str], *, generous: bool
+) -> frozenset[str]:
+    """What `giver`, having `fields`, hands to `taker`, and the taker takes."""
+    origin, now = own.row.origin, giver.situation.now
+    is_origin = giver.node.id == origin
+    row = own.row if is_origin else replace(own.row, own=False, direct="", editor="")
+    held = Held(row, own.terms, own.digests, {n: t for n, t in own.texts.items() if n in fields})
+    peer, back = giver.peers[taker.node.id], taker.peers.get(giver.node.id)
+    if back is None:
+        return frozenset()
+    to = peer.recipient()
+    kept = generous and peer.clauses is not None and keeps_copies(peer.phase(now), peer.clauses)
+    if kept:
+        assert peer.clauses is not None
+        to = replace(to, phase=Phase.ACTIVE, clauses=replace(peer.clauses, until=None))
+    view = held.view(giver.situation.circles, bool(passable) and not is_origin)
+    decision = decide(view, to, giver.node.core.policy, now)
+    given = decision.fields & passable
+    if decision.outcome is not Outcome.SHARE or "title" not in given:
+        return frozenset()
+    if back.phase(now) is not Phase.ACTIVE and not kept:
+        return frozenset()
+    for name in given:
+        barred = right_to_pass(
+            own.terms[name],
+            origin=origin,
+            sender=giver.node.id,
+            receiver=taker.node.id,
+            rosters=taker.situation.rosters,
+        )
+        if barred is not None:
+            return frozenset()
+    return given
+
+
+async def views_of(world: World) -> dict[str, View]:
+    return {node.id: await look(node) for node in world.nodes}
+
+
+@dataclass
+class Watcher:
+    """Looks at a world after every step and remembers what it has seen."""
+
+    world: World
+    ever: dict[tuple[str, Key], set[str]] = field(default_factory=dict)
+    withdrawn: set[Key] = field(default_factory=set)
+    marked: dict[str, set[Key]] = field(default_factory=dict)
+    _causes: str = ""
+
+    async def allow(self) -> None:
+        """Remember what is allowed now: what a node may have had at some time."""
+        state = await _causes(self.world)
+        if state == self._causes:
+            return
+        self._causes = state
+        for where, fields in allowed(await views_of(self.world), generous=True).items():
+            self.ever.setdefault(where, set()).update(fields)
+
+    async def check_step(self, node: WorldNode) -> None:
+        """No field at a node that never was allowed it; no marker that gives way; ledgers that add up."""
+        await self.allow()
+        await check_sums(node)
+        for key, copy in (await node.copies()).items():
+            seen = self.marked.setdefault(node.name, set())
+            if copy.state == State.WITHDRAWN:
+                seen.add(key)
+            assert key not in seen or copy.state == State.WITHDRAWN, f"{node.name} revived the withdrawn {key}"
+        for key, held in (await node.live()).items():
+            if held.row.own:
+                continue
+            extra = set(held.texts) - self.ever.get((node.name, key), set())
+            assert not extra, f"{node.name} has {sorted(extra)} of {key}, which it was never allowed"
+
+    def forget(self, node: WorldNode) -> None:
+        """A node was put back to a backup: it may not know its markers until it has talked."""
+        self.marked.pop(node.name, None)
+
+    async def remember_withdrawn(self) -> None:
+        """What some node knows to be withdrawn has to be gone everywhere once all have talked."""
+        for node in self.world.nodes:
+            self.withdrawn |= {k for k, c in (await node.copies()).items() if c.state == State.WITHDRAWN}
+
+    async def check_rest(self) -> None:
+        """After quiet: what is held is what is allowed, everywhere; nothing that was withdrawn is anywhere."""
+        views = await views_of(self.world)
+        wanted, most = allowed(views), allowed(views, generous=True)
+        problems = []
+        for view in views.values():
+            name = view.node.name
+            keys = {k for n, k in wanted if n == name} | view.live.keys()
+            for key in sorted(keys):
+                has = frozenset(view.live[key].texts) if key in view.live else frozenset()
+                least, limit = wanted.get((name, key), frozenset()), most.get((name, key), frozenset())
+                if not least <= has <= limit:
+                    problems.append(f"{name} holds {sorted(has)} of {key}; allowed are {sorted(least)}")
+                origin = views.get(key[0])
+                if has and origin and key in origin.live and view.live[key].row.vid != origin.live[key].row.vid:
+                    problems.append(f"{name} holds version {view.live[key].row.ver} of {key}, not the latest")
+            problems += [f"{name} holds the withdrawn {k}" for k in view.live if k in self.withdrawn]
+        problems += await self._circle_problems()
+        assert not problems, "\n".join(problems)
+
+    async def _circle_problems(self) -> list[str]:
+        """Whoever is or was in a circle and knows its owner has the owner's latest roster."""
+        out = []
+        for owner in self.world.nodes:
+            for row in await circles_of(owner):
+                if circle_owner(row.cid) != owner.id:
+                    continue
+                for node in self.world.nodes:
+                    if node is owner or not await owner.knows(node):
+                        continue
+                    theirs = {r.cid: r for r in await circles_of(node)}.get(row.cid)
+                    if theirs is None and node.id not in json.loads(row.members):
+                        continue
+                    if theirs is None or theirs.roster != row.roster:
+                        out.append(f"{node.name} does not have the latest roster of {owner.name}")
+        return out
+
+
+async def circles_of(node: WorldNode) -> list[CircleRow]:
+    async with node.core.store.read() as tx:
+        return await tx.find(CircleRow)
+
+
+async def _causes(world: World) -> str:
+    """Everything that what is allowed depends on, as one text."""
+    out = [str(world.clock.now())]
+    for node in world.nodes:
+        async with node.core.store.read() as tx:
+            own = await tx.find(Copy, {"own": True})
+            circles = await tx.find(CircleRow)
+            peers = await tx.find(PeerRow)
+        out.append(node.core.policy.version)
+        out += [f"{c.rid}{c.state}{c.copy_id!r}{c.direct}" for c in own]
+        out += [f"{c.cid}{c.members}" for c in circles]
+        out += [f"{p.node_id}{p.phase}{p.agreement}" for p in peers]
+    return "\n".join(out)
+
+
+async def check_sums(node: WorldNode) -> None:
+    """Every running fingerprint equals the sum of the rows it stands for."""
+    async with node.core.store.read() as tx:
+        for row in await tx.find(PeerRow):
+            puts, marks, offers = Fingerprint(0, 0), Fingerprint(0, 0), Fingerprint(0, 0)
+            for line in await tx.find(Custody, {"peer": row.id}):
+                if line.entry == Entry.PUT and line.refused is None:
+                    assert line.copy_id is not None
+                    puts.add(line.copy_id)
+                elif line.entry == Entry.WITHDRAW:
+                    copy = await tx.get(Copy, line.copy)
+                    assert copy is not None
+                    marks.add(mark_id(copy.origin, copy.rid))
+            found = await tx.find(Offer, {"peer": row.id})
+            offers.add(*[o.copy_id for o in found])
+            who = f"{node.name} for {row.name}"
+            assert (row.put_count, row.put_sum) == (puts.count, puts.bytes), f"puts of {who} do not add up"
+            assert (row.mark_count, row.mark_sum) == (marks.count, marks.bytes), f"marks of {who} do not add up"
+            assert (row.offer_count, row.offer_sum) == (offers.count, offers.bytes), f"offers of {who} do not add up"
+            assert row.offer_bytes == sum(o.size for o in found), f"bytes of {who} do not add up"
+        assert not await tx.count(Erasure, {"index_key": ""}), "an erasure names no record"
+        for copy in await tx.find(Copy, {"state": State.LIVE, "own": False}):
+            assert await tx.count(Offer, {"copy": copy.id}), f"{node.name} holds {copy.rid} that nobody offers"
+
+
+__all__ = ["Watcher", "Withdrawal", "allowed", "check_sums", "look", "views_of"]

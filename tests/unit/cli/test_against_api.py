@@ -1,0 +1,162 @@
+"""Every command against the real API over a unix socket: for people, and as JSON that a program can read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from typer.testing import CliRunner
+
+from governance.record import Draft
+from node.cli import app as commands
+from node.cli.connect import socket_path
+from node.cli.reference import commands as all_commands
+from node.imports import ImportItem
+from node.views import ImportLine
+from node.web.server import build_local
+from tests.unit.imports.reading import corpus_document, write
+from tests.unit.web.fakes import RID, FakeApp
+
+READS_AND_WRITES = """
+status | doctor | reindex | sync | sync Coast | policy show
+search flood | search flood --kind guide --language en --sort newest
+explain RID --to public | custody RID | receipts RID | withdrawals
+record list --own --limit 5 | record show RID | record history RID
+record narrow RID --to node --field summary --until 90d
+record withdraw RID --reason harm --yes
+consent list | consent list --subject w-1 | consent grant w-1 --to network --how form --given 2026-01-01
+consent withdraw g-1
+peer list | peer show Coast | peer preview Coast | peer approve Coast | peer suspend Coast --note later
+peer resume Coast | peer end Coast --yes | peer block Coast --yes | peer unblock Coast
+peer propose Coast --purpose learning --days 30
+peer invite --note hello --kind guide | peer accept some-link
+circle list | circle create river --member Coast | circle add CID Coast | circle remove CID Coast | agreement show Coast
+"""
+LINES = [line.strip() for line in READS_AND_WRITES.replace("\n", "|").split("|") if line.strip()]
+OF_THEIR_OWN = {"import", "attach", "verify", "policy check", "record export", "record edit"}  # have a test below
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """A data folder whose socket answers as a node's does."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "commonweave.toml").write_text("", "utf-8")
+    loop = asyncio.new_event_loop()
+    fake = _FAKES[folder] = FakeApp(tmp_path)
+    runner = web.AppRunner(build_local(fake))
+    with socket_path(folder) as path:
+        loop.run_until_complete(runner.setup())
+        loop.run_until_complete(web.UnixSite(runner, str(path)).start())
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        yield folder
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+_FAKES: dict[Path, FakeApp] = {}
+
+
+def fake_of(data: Path) -> FakeApp:
+    """The use cases behind the socket of a folder."""
+    return _FAKES[data]
+
+
+def run(data: Path, line: str, *more: str) -> Any:
+    arguments = [RID if word == "RID" else CID if word == "CID" else word for word in line.split()]
+    return CliRunner().invoke(commands, [*arguments, *more, "--data", str(data)], env={"COLUMNS": "160"})
+
+
+CID = "z6Mk" + "1" * 44 + ".river"
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_command_answers_people_and_programs(data: Path, line: str) -> None:
+    shown = run(data, line)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert shown.stdout.strip()
+    as_json = run(data, line, "--json")
+    assert as_json.exit_code == 0
+    assert json.loads(as_json.stdout) is not None
+
+
+def test_every_command_is_tried_here() -> None:
+    names = {name.removeprefix("commonweave ") for name, _ in all_commands()} - OF_THEIR_OWN - {"init", "serve"}
+    names = {name for name in names if not name.startswith(("account", "token"))}
+    assert all(any(line == n or line.startswith(f"{n} ") for line in LINES) for n in names), names
+
+
+def test_people_and_programs_come_and_go(data: Path) -> None:
+    added = json.loads(run(data, "account add amina --role editor --json").stdout)
+    assert added["password"]
+    assert "amina" in run(data, "account list").stdout
+    made = json.loads(run(data, "token create robot --account amina --scope read --json").stdout)
+    assert made["secret"]
+    listed = run(data, "token list --json").stdout
+    assert "robot" in listed
+    assert made["secret"] not in listed
+    assert run(data, "token revoke robot").exit_code == 0
+    assert run(data, "account disable amina --yes").exit_code == 0
+    assert json.loads(run(data, "account list --json").stdout)[0]["disabled"]
+
+
+def test_an_import_sends_items_and_problems_in_their_order(data: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", corpus_document(), "{", corpus_document(id="b"))
+    result = run(data, "import", str(source), "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["done"]
+    assert [type(one) for one in fake_of(data).importer.seen] == [ImportItem, ImportLine, ImportItem]
+
+
+def test_an_import_of_nothing_says_so(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("", "utf-8")
+    result = run(data, "import", str(tmp_path / "empty.jsonl"))
+    assert result.exit_code in (0, 2)
+    assert result.stdout + result.stderr
+
+
+def test_an_attachment_is_sent_with_its_name_and_type(data: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "gauge.png"
+    picture.write_bytes(b"\x89PNG")
+    result = run(data, "attach RID", str(picture), "--alt", "A pole", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["rid"] == RID
+
+
+def test_a_record_is_exported_to_a_file_once_and_verified_from_it(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "record.txt"
+    assert run(data, "record export RID", "--out", str(out)).exit_code == 0
+    again = run(data, "record export RID", "--out", str(out))
+    assert (again.exit_code, "--force" in again.stderr) == (2, True)
+    assert run(data, "verify", str(out)).exit_code in (0, 2)
+
+
+def test_a_policy_is_checked(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text('name = "mine"', "utf-8")
+    result = run(data, "policy check", str(tmp_path / "policy.toml"), "--json")
+    assert "problems" in json.loads(result.stdout)
+
+
+def test_a_record_is_edited_from_its_own_form(data: Path, tmp_path: Path) -> None:
+    terms = {"aud": ["node"], "pur": ["learning"]}
+    fake_of(data).library.drafts[RID] = Draft(kind="guide", lang="en", fields={"title": "Old"}, terms=terms)
+    form = tmp_path / "form.md"
+    form.write_text(run(data, "record edit RID --print").stdout, "utf-8")
+    assert "Nothing was changed" in run(data, "record edit RID", "--file", str(form)).stdout
+    form.write_text(form.read_text("utf-8").replace("Old", "New"), "utf-8")
+    assert json.loads(run(data, "record edit RID --json", "--file", str(form)).stdout)["title"] == "New"
+
+
+def test_what_is_not_there_is_exit_code_3(data: Path) -> None:
+    result = run(data, "record show ffffffff-ffff")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr.startswith("commonweave: ")

@@ -1,0 +1,22 @@
+"""A node by itself, and two that have met."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.world import World, WorldNode
+
+
+@pytest.fixture
+async def world() -> World:
+    return await World.make(77, 2, ((0, 1),))
+
+
+@pytest.fixture
+def ana(world: World) -> WorldNode:
+    return world.nodes[0]
+
+
+@pytest.fixture
+def bao(world: World) -> WorldNode:
+    return world.nodes[1]
