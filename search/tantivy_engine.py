@@ -24,6 +24,9 @@ from search.tantivy_part import SCHEMA_VERSION, Part, translated
 from search.tantivy_plan import TantivySnapshot
 
 PART_ENTRIES: Final = 16_000  # erasing a record writes as many again; 8,000 made p95 1.4 times that of 20,000
+# The libraries of most organisations fit into small parts, where erasing a record writes few others again.
+SMALL_PART_ENTRIES: Final = 1_000
+SMALL_TIER_ENTRIES: Final = 8_000  # a tier with more goes on in large parts, so that a search opens few
 REFETCH_KEYS: Final = 500  # asked of the database at once
 _MANIFEST: Final = "manifest.json"
 _PARTS: Final = "parts"
@@ -98,10 +101,15 @@ class TantivyEngine:
     def _open_part(self, tier: Viewer) -> Part:
         """The tier's newest part with room, or a new one."""
         last = next((part for part in reversed(self._parts) if part.tier is tier), None)
-        if last is None or last.size >= self._part_entries:
+        if last is None or last.size >= self._room(tier):
             last = self._new_part(tier)
             self._parts.append(last)
         return last
+
+    def _room(self, tier: Viewer) -> int:
+        """How many entries the part of a tier that is being filled may hold."""
+        written = sum(part.size for part in self._parts if part.tier is tier)
+        return self._part_entries if written > SMALL_TIER_ENTRIES else min(SMALL_PART_ENTRIES, self._part_entries)
 
     def apply(self, puts: Sequence[Entry], deletes: Sequence[str], position: int) -> None:
         """See the port. The wider tier is written first: a narrowed record leaves it before it is anywhere else."""
@@ -124,7 +132,7 @@ class TantivyEngine:
         written = 0
         for first in puts:
             part = open_part(tier)
-            batch = [first, *islice(puts, self._part_entries - part.size - 1)]
+            batch = [first, *islice(puts, max(0, self._room(tier) - part.size - 1))]
             part.write(batch, ())
             written += len(batch)
         return written
@@ -166,7 +174,7 @@ class TantivyEngine:
         fresh: list[Part] = []
 
         def open_part(tier: Viewer) -> Part:
-            if not fresh or fresh[-1].tier is not tier or fresh[-1].size >= self._part_entries:
+            if not fresh or fresh[-1].tier is not tier or fresh[-1].size >= self._room(tier):
                 fresh.append(self._new_part(tier))
             return fresh[-1]
 

@@ -182,6 +182,7 @@ class FragileStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.crash_in: int | None = None
+        self.changes = 0  # grows with every commit, so that who watches need not look again for nothing
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[MemoryWriter]:
@@ -192,6 +193,7 @@ class FragileStore(MemoryStore):
                 if self.crash_in < 0:
                     self.crash_in = None
                     raise Crash
+            self.changes += 1
 
     def snapshot(self) -> Snapshot:
         """Everything as it is now; rows never change, so they are shared."""
@@ -204,6 +206,7 @@ class FragileStore(MemoryStore):
             for row in rows:
                 self.tables[kind].replace(row.key(), row)
         self.last_seq = snapshot.last_seq
+        self.changes += 1
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,10 @@ class _Table:
 
     def _unlist(self, key: Key, row: Row) -> None:
         for names, taken in self.unique.items():
-            taken.pop(_values(row, names), None)
+            values = _values(row, names)
+            # Undoing a transaction gives values back row by row: another row may have its value again already.
+            if taken.get(values) == key:
+                del taken[values]
         for names, entries in self.ordered.items():
             del entries[bisect_left(entries, _entry(row, names, key))]
 

@@ -125,10 +125,19 @@ class Watcher:
     withdrawn: set[Key] = field(default_factory=set)
     marked: dict[str, set[Key]] = field(default_factory=dict)
     _causes: str = ""
+    _seen: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _checked: dict[str, int] = field(default_factory=dict)
+
+    async def _cause(self, node: WorldNode) -> str:
+        changes, text = self._seen.get(node.name, (-1, ""))
+        if changes != node.store.changes:
+            changes, text = node.store.changes, await _causes(node)
+            self._seen[node.name] = changes, text
+        return text + node.core.policy.version
 
     async def allow(self) -> None:
         """Remember what is allowed now: what a node may have had at some time."""
-        state = await _causes(self.world)
+        state = "\n".join([str(self.world.clock.now()), *[await self._cause(n) for n in self.world.nodes]])
         if state == self._causes:
             return
         self._causes = state
@@ -138,6 +147,9 @@ class Watcher:
     async def check_step(self, node: WorldNode) -> None:
         """No field at a node that never was allowed it; no marker that gives way; ledgers that add up."""
         await self.allow()
+        if self._checked.get(node.name) == node.store.changes:
+            return
+        self._checked[node.name] = node.store.changes
         await check_sums(node)
         for key, copy in (await node.copies()).items():
             seen = self.marked.setdefault(node.name, set())
@@ -202,18 +214,15 @@ async def circles_of(node: WorldNode) -> list[CircleRow]:
         return await tx.find(CircleRow)
 
 
-async def _causes(world: World) -> str:
-    """Everything that what is allowed depends on, as one text."""
-    out = [str(world.clock.now())]
-    for node in world.nodes:
-        async with node.core.store.read() as tx:
-            own = await tx.find(Copy, {"own": True})
-            circles = await tx.find(CircleRow)
-            peers = await tx.find(PeerRow)
-        out.append(node.core.policy.version)
-        out += [f"{c.rid}{c.state}{c.copy_id!r}{c.direct}" for c in own]
-        out += [f"{c.cid}{c.members}" for c in circles]
-        out += [f"{p.node_id}{p.phase}{p.agreement}" for p in peers]
+async def _causes(node: WorldNode) -> str:
+    """Everything at a node that what is allowed depends on, beside policy and time, as one text."""
+    async with node.core.store.read() as tx:
+        own = await tx.find(Copy, {"own": True})
+        circles = await tx.find(CircleRow)
+        peers = await tx.find(PeerRow)
+    out = [f"{c.rid}{c.state}{c.copy_id!r}{c.direct}" for c in own]
+    out += [f"{c.cid}{c.members}" for c in circles]
+    out += [f"{p.node_id}{p.phase}{p.agreement}" for p in peers]
     return "\n".join(out)
 
 

@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from node.store.memory import MemoryStore
-from node.store.port import Reader, Store, StoreError, Writer
+from node.store.port import Reader, Store, StoreConflict, StoreError, Writer
 from node.store.rows import Copy, Custody
 from node.store.sql import open_store
 from tests.contract.store.samples import copy, custody
@@ -154,3 +155,15 @@ class TwoStores(RuleBasedStateMachine):
 
 TestTwoStores = TwoStores.TestCase
 TestTwoStores.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
+
+
+async def test_undoing_a_transaction_gives_every_unique_value_back_to_its_row() -> None:
+    store = MemoryStore()
+    async with store.write() as w:
+        await w.put(copy(0, rid="r3"), copy(1, rid="r1"), copy(2, rid="r0"))
+    with pytest.raises(StoreConflict):
+        async with store.write() as w:  # r1 passes from row 1 to row 0 before the conflict with row 2
+            await w.put_many([copy(1, rid="r4"), copy(0, rid="r1"), copy(0, rid="r0")])
+    with pytest.raises(StoreConflict):
+        async with store.write() as w:
+            await w.put(copy(0, rid="r1"))

@@ -48,7 +48,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """There is nothing before the first schema."""
-    raise NotImplementedError("restore a backup instead")
+    raise RuntimeError("nothing comes before the first schema: restore a backup instead")
 
 
 def create_meta() -> None:
