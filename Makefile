@@ -11,7 +11,7 @@ CACHES := .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench lock clean
+.PHONY: help install demo test check format bench simulate fuzz soak lock clean
 
 help: ## Say what there is
 	@echo 'make TARGET'
@@ -44,6 +44,15 @@ format: $(VENV)/.with-tools ## Format the code and mend what lint can mend
 
 bench: $(VENV)/.with-tools ## Measure the rates of sync and search
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+simulate: $(VENV)/.with-tools ## Try N=10000 random schedules of ten nodes and their faults; FIRST=SEED begins elsewhere
+	@$(BIN)/python -m tests.simulator $(or $(FIRST),1) $(or $(N),10000)
+
+fuzz: $(VENV)/.with-tools ## Bend inputs for SECONDS=120 until a reader breaks; SEED=N tries others, TARGET=NAME one reader
+	@$(BIN)/python -m tests.fuzz $(TARGET) --seconds $(or $(SECONDS),120) --seed $(or $(SEED),1)
+
+soak: $(VENV)/.with-tools ## Three nodes at work for MINUTES=10: nothing may grow without need
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
 
 # setuptools builds the node itself, so it is locked with the rest and no build step fetches anything unchecked.
 lock: build/uv/.done ## Write both lock files anew from pyproject.toml

@@ -93,7 +93,7 @@ def _from_file(path: Path, gathered: _Gathered) -> None:
         tree = tomllib.loads(text)
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8; save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is not TOML: {syntax_problem(error)}; mend the line named here") from None
     lines = lines_of(text)
     for section, table in tree.items():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -36,6 +37,7 @@ from federation.messages import (
     MAX_PAGE_BYTES,
     Ack,
     Page,
+    hashes_of,
     read_ack,
     read_mail,
     read_object,
@@ -53,7 +55,10 @@ CHALLENGE_HEADER: Final = "commonweave-challenge"
 ROOT: Final = "/federation/v1"
 SIGNATURE_LIFE_S: Final = 120
 NONCE_BYTES: Final = 18
-MAX_NODE_BYTES: Final = 16 * 1024 * 1024  # a history at its own limits
+MAX_HEAD_S: Final = 300  # for an answer to begin: a busy node clears its disk first; later than that it is lost
+MAX_GRACE_S: Final = 20  # a line that is being set up again
+MIN_BYTES_PER_S: Final = 1024  # the slowest line on which people work has 50 kbit/s, six times as much
+MAX_NODE_BYTES: Final = 32 * 1024 * 1024  # a history at its own limits
 
 
 class TransportError(FederationError):
@@ -122,7 +127,7 @@ class Line:
                 raise TypeError(f"{type(effect).__name__} does not happen at the peer")
 
     async def _fetch(self, effect: Fetch) -> Page | MarksDiffer | CursorUnknown:
-        query = f"after={effect.after}&marks={effect.marks.text()}"
+        query = f"after={effect.after}&marks={effect.marks.text()}" + ("&begin=1" if effect.begin else "")
         try:
             body = await self.call("GET", "/feed", query=query, limit=MAX_PAGE_BYTES)
         except Rejected as error:
@@ -166,7 +171,7 @@ class Line:
         except _ClockChallenge as challenge:
             # The peer doubts our clock: its own nonce proves that this request is fresh, whatever our clock says.
             self.clock_shift_s = challenge.shift_s
-            return await self._once(method, path, body, content_type, query, limit, challenge.nonce)
+            return await self._once(method, path, body, content_type, query, limit, challenge.nonce, last=True)
 
     async def _once(
         self,
@@ -177,18 +182,19 @@ class Line:
         query: str,
         limit: int,
         nonce: str,
+        *,
+        last: bool = False,
     ) -> bytes:
         request = self._signed(method, path, query, body, content_type, nonce)
         url = self._url(path, query)
         try:
-            async with self.http.request(
-                method, url, data=body or None, headers=request.headers, allow_redirects=False
-            ) as answer:
+            asked = self.http.request(method, url, data=body or None, headers=request.headers, allow_redirects=False)
+            async with _opened(asked) as answer:
                 data = await _read(answer, limit)
                 self.meter.requests += 1
                 self.meter.bytes_out += len(body)
                 self.meter.bytes_in += len(data)
-                return self._checked(answer, data, request)
+                return self._checked(answer, data, request, last=last)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise TransportError(f"{self.base_url} was not reached: {error or type(error).__name__}") from error
 
@@ -210,11 +216,11 @@ class Line:
             sign_request(request, digest, stamp, self.signer.key, content_type if body else None),
         )
 
-    def _checked(self, answer: aiohttp.ClientResponse, data: bytes, request: Request) -> bytes:
+    def _checked(self, answer: aiohttp.ClientResponse, data: bytes, request: Request, *, last: bool) -> bytes:
         headers = {k.lower(): v for k, v in answer.headers.items()}
         if answer.status == 401:
             nonce, date = headers.get(CHALLENGE_HEADER), headers.get("date")
-            if nonce and date and self.clock_shift_s == 0:
+            if nonce and date and not last:  # clocks that agree to the second give a shift of 0
                 raise _ClockChallenge(nonce, int(parsedate_to_datetime(date).timestamp()) - self.signer.now())
             raise Rejected(401, {"detail": "the peer does not accept our signature: does it still know us?"})
         verify_response(
@@ -237,7 +243,8 @@ class Line:
         request = self._signed("GET", path, "", b"", None, nonce)
         headers = {**request.headers, **({"range": f"bytes={start}-"} if start else {})}
         try:
-            async with self.http.get(self._url(path, ""), headers=headers, allow_redirects=False) as answer:
+            asked = self.http.get(self._url(path, ""), headers=headers, allow_redirects=False)
+            async with _opened(asked) as answer:
                 self.meter.requests += 1
                 if answer.status not in (200, 206) or (start and answer.status != 206):
                     raise Rejected(answer.status, _problem(await _read(answer, MAX_ACK_BYTES)))
@@ -246,8 +253,13 @@ class Line:
             raise TransportError(f"{self.base_url} broke off: {error or type(error).__name__}") from error
 
     async def _metered(self, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        start, received = loop.time(), 0
         async for chunk in answer.content.iter_any():
+            received += len(chunk)
             self.meter.bytes_in += len(chunk)
+            if loop.time() > start + allowed_s(received):
+                raise TimeoutError("the file comes too slowly")
             yield chunk
 
 
@@ -263,13 +275,40 @@ def _authority(url: URL) -> str:
     return url.host_subcomponent or "" if url.port == default else f"{url.host_subcomponent}:{url.port}"
 
 
+@asynccontextmanager
+async def _opened(asked: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The answer once it begins; leaving closes it, whatever of it is still to come."""
+    async with asyncio.timeout(MAX_HEAD_S):
+        answer: aiohttp.ClientResponse = await asked
+    async with answer:
+        yield answer
+
+
 async def _read(answer: aiohttp.ClientResponse, limit: int) -> bytes:
-    data = bytearray()
-    async for chunk in answer.content.iter_any():
-        data += chunk
-        if len(data) > limit:
-            raise PeerError(Code.TOO_LARGE, f"an answer of more than {limit} bytes")
+    try:
+        data = await read_paced(answer.content.iter_any(), limit)
+    except TimeoutError:
+        raise TimeoutError("the answer comes too slowly") from None
+    if data is None:
+        raise PeerError(Code.TOO_LARGE, f"an answer of more than {limit} bytes")
+    return data
+
+
+async def read_paced(chunks: AsyncIterable[bytes], limit: int) -> bytes | None:
+    """A body that comes from the network, None if it is longer than the limit; `TimeoutError` if it dawdles."""
+    start, data = asyncio.get_running_loop().time(), bytearray()
+    async with asyncio.timeout_at(start + allowed_s(0)) as patience:
+        async for chunk in chunks:
+            data += chunk
+            if len(data) > limit:
+                return None
+            patience.reschedule(start + allowed_s(len(data)))
     return bytes(data)
+
+
+def allowed_s(received: int) -> float:
+    """How long a body may have taken of which so many bytes are here: nobody is held up by a drip."""
+    return MAX_GRACE_S + received / MIN_BYTES_PER_S
 
 
 def _problem(data: bytes) -> dict[str, Any]:
@@ -301,17 +340,14 @@ def read_swap(data: bytes) -> MarkSwap:
     histories = body.get("histories", [])
     if not isinstance(histories, list):
         raise PeerError(Code.DOCUMENT, "histories is a list")
-    try:
-        want = tuple(bytes.fromhex(w) for w in words_of(body, "want"))
-    except ValueError:
-        raise PeerError(Code.DOCUMENT, "want is a list of hex ids") from None
-    return MarkSwap(words_of(body, "tokens"), tuple(words_of({"h": h}, "h") for h in histories), want)
+    chains = tuple(words_of({"h": h}, "h") for h in histories)
+    return MarkSwap(words_of(body, "tokens"), chains, hashes_of(body, "want"))
 
 
 async def fetch_history(http: aiohttp.ClientSession, base_url: str) -> KeyHistory:
     """The identity history a node serves to everybody; it proves itself by its own chain."""
     try:
-        async with http.get(base_url.rstrip("/") + ROOT + "/node", allow_redirects=False) as answer:
+        async with _opened(http.get(base_url.rstrip("/") + ROOT + "/node", allow_redirects=False)) as answer:
             if answer.status != 200:
                 raise Rejected(answer.status, {"detail": f"{base_url} does not answer as a Commonweave node"})
             data = await _read(answer, MAX_NODE_BYTES)

@@ -36,7 +36,7 @@ RecordId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-
 VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}\z")]
 Topic = Annotated[str, Field(min_length=1, max_length=64)]
-Nonce = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22,64}\z")]
+Nonce = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{22,{MAX_NONCE_CHARS}}}\z")]
 FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}(:[A-Za-z0-9][A-Za-z0-9._-]{0,63})?\z")]
 
 

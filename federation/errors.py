@@ -76,6 +76,7 @@ class Code(StrEnum):
     NOT_A_PARTY = "not-a-party"
     PARTIES_DIFFER = "parties-differ"
     CIRCLE_OWNER = "circle-owner"
+    MANIFEST = "manifest"
     # signed requests and responses
     SIGNATURE_HEADER = "signature-header"
     COMPONENTS = "components"

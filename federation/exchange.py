@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from federation.errors import Code, PeerError
-from federation.messages import Ack, Drop, Mail, Marks, Page
+from federation.messages import MAX_LISTED, MAX_PAGE_ENTRIES, Ack, Drop, Mail, Marks, Page
 from federation.negentropy import Initiator, Item, ItemSet, respond
 
 MAX_PAGES: Final = 100_000  # a session of more is a peer that never ends
@@ -90,6 +90,13 @@ class NextPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Unheard:
+    """The peer has our feed up to `upto`; where that is news, its acknowledgement was lost and its receipts with it."""
+
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
 class TakeAck:
     """Note what the peer made of our entries."""
 
@@ -150,15 +157,28 @@ class HandOut:
     after: int
 
 
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """`effect` will be asked for soon: whoever drives the machine may begin it beside the next one, and hands its
+    result over when it is asked for. None takes that back. A driver may ignore it.
+    """
+
+    effect: Fetch | NextPage | None
+
+
 # --- effects at the peer -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Ask for a page of its feed; answers `Page`, `MarksDiffer` or `CursorUnknown`."""
+    """Ask for a page of its feed; answers `Page`, `MarksDiffer` or `CursorUnknown`.
+
+    `begin` says that a session begins here, so that no acknowledgement of ours is under way.
+    """
 
     after: int
     marks: Marks
+    begin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +221,7 @@ class SwapMarks:
 
 Effect: TypeAlias = (
     Prepare | ResetCursor | Intake | NextPage | TakeAck | Items | Forget | Requeue | TakeMarks | MarksOf | Outbox
-    | Delivered | HandOut | Fetch | Push | SendAck | Collect | Reconcile | SwapMarks
+    | Delivered | HandOut | Unheard | Expect | Fetch | Push | SendAck | Collect | Reconcile | SwapMarks
 )  # fmt: skip
 
 
@@ -233,6 +253,7 @@ class Tally:
     pushed: int = 0
     repaired: int = 0
     swaps: int = 0
+    unknown: int = 0
     mail: bool = False
     codes: list[str] = field(default_factory=list)
 
@@ -272,8 +293,8 @@ Held: TypeAlias = tuple[int, bytes]  # the peer's fingerprint of what it holds f
 
 def _pull(ready: Ready, tally: Tally) -> Generator[Effect, Any, tuple[Ready, Held]]:
     repairs = 0
-    for _ in range(MAX_PAGES):
-        answer = yield Fetch(ready.cursor, ready.marks)
+    for number in range(MAX_PAGES):
+        answer = yield Fetch(ready.cursor, ready.marks, begin=number == 0)
         if isinstance(answer, MarksDiffer):
             ready = yield from _swap_marks(tally)
             continue
@@ -287,7 +308,11 @@ def _pull(ready: Ready, tally: Tally) -> Generator[Effect, Any, tuple[Ready, Hel
         tally.mail = page.mail
         moved = page.cursor != ready.cursor
         if moved:
+            if page.more:
+                yield Expect(Fetch(page.cursor, ready.marks))
             ack = yield Intake(page)
+            if page.more and not (isinstance(ack, Ack) and ack.clean):
+                yield Expect(None)  # what the peer says of the next page will be another thing once it knows
             if isinstance(ack, Ack):
                 yield SendAck(ack)
             ready = yield Prepare()
@@ -307,7 +332,7 @@ def _repair_given(tally: Tally) -> Generator[Effect, Any, Ready]:
     if extra:
         yield Forget(extra)
     if missing:
-        yield SendAck(Ack(None, want=missing))
+        yield SendAck(Ack(None, want=missing[:MAX_LISTED]))  # what is left shows in the next round or session
     ready: Ready = yield Prepare()
     return ready
 
@@ -324,6 +349,8 @@ def _push(ready: Ready, held: Held, tally: Tally) -> Generator[Effect, Any, None
             held, held_back = (ready.taken_count, ready.taken_total), False
             continue
         page: Page = yield NextPage(after)
+        if page.more and page.cursor > after:
+            yield Expect(NextPage(page.cursor))
         answer = yield Push(page, ready.marks, reset)
         if isinstance(answer, MarksDiffer):
             ready = yield from _swap_marks(tally)
@@ -332,6 +359,8 @@ def _push(ready: Ready, held: Held, tally: Tally) -> Generator[Effect, Any, None
             # A higher cursor than we ever issued is the memory of a state that we have lost: begin again.
             reset = answer.cursor > ready.issued
             after = 0 if reset else answer.cursor
+            if not reset:
+                yield Unheard(answer.cursor)
             ready = yield Prepare()
             continue
         ack: Ack = answer
@@ -349,7 +378,7 @@ def _repair_taken(ready: Ready, tally: Tally) -> Generator[Effect, Any, Ready]:
     missing, extra = yield from _reconcile(Which.TAKEN)
     tally.repaired += len(extra) + len(missing)
     if extra:
-        drops = tuple(Drop(ready.acked, copy_id) for copy_id in extra)
+        drops = tuple(Drop(ready.acked, copy_id) for copy_id in extra[:MAX_PAGE_ENTRIES])
         page = Page(ready.acked, drops, ready.acked, False, ready.taken_count, ready.taken_total)
         yield Push(page, ready.marks)
     if missing:
@@ -359,12 +388,14 @@ def _repair_taken(ready: Ready, tally: Tally) -> Generator[Effect, Any, Ready]:
 
 
 def _swap_marks(tally: Tally) -> Generator[Effect, Any, Ready]:
-    if tally.swaps >= MAX_REPAIRS:
+    ours, theirs = yield from _reconcile(Which.MARKS)
+    left = len(ours) + len(theirs)
+    if tally.swaps >= MAX_REPAIRS and left >= tally.unknown:  # so many that they take more swaps become fewer
         raise PeerError(Code.RECONCILE, "the withdrawals of both sides still differ after they were exchanged")
     tally.swaps += 1
-    ours, theirs = yield from _reconcile(Which.MARKS)
+    tally.unknown = left
     outgoing: MarkSwap = yield MarksOf(ours)
-    incoming: MarkSwap = yield SwapMarks(MarkSwap(outgoing.tokens, outgoing.histories, theirs))
+    incoming: MarkSwap = yield SwapMarks(MarkSwap(outgoing.tokens, outgoing.histories, theirs[:MAX_LISTED]))
     yield TakeMarks(incoming)
     ready: Ready = yield Prepare()
     return ready
@@ -396,13 +427,15 @@ def _same_marks(ready: Ready, theirs: Marks) -> bool:
     return theirs in (ready.marks, ready.acked_marks)
 
 
-def answer_fetch(after: int, marks: Marks) -> Answer:
+def answer_fetch(after: int, marks: Marks, *, begin: bool) -> Answer:
     """A page of our feed, unless withdrawals differ or the cursor was never ours."""
     ready: Ready = yield Prepare()
     if not _same_marks(ready, marks):
         return MarksDiffer()
     if after > ready.issued:
         return CursorUnknown()
+    if begin and after > ready.acked:
+        yield Unheard(after)
     page: Page = yield NextPage(after)
     return page
 

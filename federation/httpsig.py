@@ -156,9 +156,16 @@ def content_digest_of(digest: bytes) -> str:
 
 def check_content_digest(headers: Mapping[str, str], digest: bytes) -> None:
     """`PeerError` unless the Content-Digest header names exactly this SHA-256 of the body that arrived."""
-    match = _DIGEST.match(headers.get("content-digest", ""))
-    if match is None or _standard_base64(match[1]) != digest:
+    if stated_digest(headers) != digest:
         raise PeerError(Code.CONTENT_DIGEST, "the body is not the one that was signed")
+
+
+def stated_digest(headers: Mapping[str, str]) -> bytes:
+    """The SHA-256 that the Content-Digest header names: it can be verified as signed before the body is there."""
+    match = _DIGEST.match(headers.get("content-digest", ""))
+    if match is None:
+        raise PeerError(Code.CONTENT_DIGEST, "a body has one digest, by SHA-256")
+    return _standard_base64(match[1])
 
 
 def _standard_base64(text: str) -> bytes:
@@ -353,6 +360,9 @@ def _check_signature(
     history = history_of(node_id)
     if history is None:
         raise PeerError(Code.UNKNOWN_ISSUER, "we do not know the node that signed this")
+    # A node whose clock is far behind would take every key for one that has not begun yet, and be a dead end: the
+    # document that names the key proves how late it is at least. A later moment can only rule out more retired keys.
+    at = max(at, history.current.iat)
     if not signature_holds(history.request_key(keyid, at), signature, base):
         raise PeerError(Code.BAD_SIGNATURE, "the signature does not hold")
     return node_id

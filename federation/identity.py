@@ -33,7 +33,7 @@ from federation.keys import (
 from governance.terms import MAX_UNTIL
 
 MAX_HISTORY_ENTRIES: Final = 1000  # a change a week for twenty years; a history is served and checked whole
-MAX_ENTRY_BYTES: Final = 16 * 1024  # a full document with every list at its limit takes about 12 KiB
+MAX_ENTRY_BYTES: Final = 32 * 1024  # a full document with every list at its limit takes about 17 KiB
 MAX_URLS: Final = 8  # https, onion and a few mirrors
 MAX_URL_CHARS: Final = 300
 MAX_NAME_CHARS: Final = 200

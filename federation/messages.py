@@ -6,6 +6,7 @@ members and entry types of a later version are ignored, so that both sides keep 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -18,6 +19,7 @@ MAX_PAGE_ENTRIES: Final = 1000  # so that a manifest or receipt covers a page (d
 MAX_ACK_BYTES: Final = 4 * 1024 * 1024
 MAX_LISTED: Final = 2000  # refusals, stale versions or wishes in one acknowledgement
 HASH_HEX: Final = 64
+_HASH: Final = re.compile(rf"[0-9a-f]{{{HASH_HEX}}}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,11 @@ class Ack:
     reports: tuple[str, ...] = ()
 
     @property
+    def clean(self) -> bool:
+        """True if everything was taken as it came."""
+        return not (self.refused or self.newer or self.want)
+
+    @property
     def silent(self) -> bool:
         """True if there is nothing to tell."""
         return self.cursor is None and not (self.receipts or self.refused or self.newer or self.want or self.reports)
@@ -213,6 +220,8 @@ def read_page(data: bytes) -> Page:
     middle = objects[1:-1]
     entries = tuple(e for e in map(_entry, middle) if e is not None)
     after, cursor = _number(head, "after"), _number(end, "cursor")
+    if len(entries) > MAX_PAGE_ENTRIES:
+        raise PeerError(Code.TOO_LARGE, f"a page has at most {MAX_PAGE_ENTRIES} entries")
     if cursor < after or any(not after <= e.seq <= cursor for e in entries):
         raise PeerError(Code.SEQUENCE, "the entries of a page lie between its cursors")
     return Page(
@@ -300,7 +309,7 @@ def _ack_of(body: Mapping[str, Any]) -> Ack:
             for r in _objects(body, "refused")
         ),
         _words(body, "newer"),
-        tuple(_hash(w) for w in _list(body, "want")),
+        hashes_of(body, "want"),
         _words(body, "reports"),
     )
 
@@ -315,6 +324,11 @@ def read_object(data: bytes, max_bytes: int = MAX_ACK_BYTES) -> dict[str, Any]:
 def words_of(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """A list of strings inside a message."""
     return _words(body, name)
+
+
+def hashes_of(body: Mapping[str, Any], name: str) -> tuple[bytes, ...]:
+    """A list of hashes inside a message."""
+    return tuple(_hash(value) for value in _list(body, name))
 
 
 def _decoded(data: bytes) -> str:
@@ -372,9 +386,7 @@ def _objects(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _hash(value: object) -> bytes:
-    if not isinstance(value, str) or len(value) != HASH_HEX or value != value.lower():
-        raise PeerError(Code.DOCUMENT, "a hash is 64 hex digits")
-    try:
-        return bytes.fromhex(value)
-    except ValueError:
-        raise PeerError(Code.DOCUMENT, "a hash is 64 hex digits") from None
+    # Not `bytes.fromhex` alone: it skips white space, and a shorter id would break whoever writes it again.
+    if not isinstance(value, str) or not _HASH.match(value):
+        raise PeerError(Code.DOCUMENT, f"a hash is {HASH_HEX} hex digits in lower case")
+    return bytes.fromhex(value)

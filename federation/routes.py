@@ -1,11 +1,10 @@
-"""The incoming edge: federation requests are verified, their nonce is stored, then the machine answers.
+"""The incoming edge: a request's signature is verified, its body read, its nonce stored; then the machine answers.
 
 Unknown key, bad signature, replayed nonce: all get the same 401. The host is whoever runs the node.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from federation.client import (
     ROOT,
     SIGNATURE_LIFE_S,
     Signer,
+    read_paced,
     read_swap,
     write_swap,
 )
@@ -40,7 +40,16 @@ from federation.exchange import (
     answer_reconcile,
     answer_swap,
 )
-from federation.httpsig import Request, Response, Stamp, parse_signature_input, sign_response, verify_request
+from federation.httpsig import (
+    Request,
+    Response,
+    Stamp,
+    check_content_digest,
+    parse_signature_input,
+    sign_response,
+    stated_digest,
+    verify_request,
+)
 from federation.identity import KeyHistory, verify_history
 from federation.keys import split_kid
 from federation.messages import (
@@ -62,8 +71,11 @@ from federation.negentropy import MAX_MESSAGE_BYTES
 
 PROBLEM: Final = "application/problem+json"
 MAX_SMALL_BYTES: Final = 1024 * 1024
-BODY_TIMEOUT_S: Final = 300  # a page of 2 MiB over 50 kbit/s and a little; slower than that is an attack
 Responder = Callable[["Caller", web.Request, bytes], Awaitable[tuple[int, bytes, str | None]]]
+
+
+class Declined(PeerError):
+    """What was sent holds, and is not taken now; nobody is to blame."""
 
 
 class Host(Protocol):
@@ -87,6 +99,9 @@ class Host(Protocol):
 
     def is_challenge(self, nonce: str) -> bool: ...
 
+    async def misbehaved(self, node_id: str, code: Code) -> None:
+        """A peer has signed something that does not hold."""
+
     async def answer(self, node_id: str, machine: Answer) -> Any:
         """Drive the machine for this peer."""
 
@@ -95,7 +110,8 @@ class Host(Protocol):
 
     async def agree(self, node_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]: ...
 
-    async def notice(self, node_id: str, token: str) -> None: ...
+    async def notice(self, node_id: str, token: str) -> int:
+        """Take a notice; the highest number taken before it."""
 
     async def attachment(self, node_id: str, sha256: str) -> Path | None:
         """A file that this peer may have, else None."""
@@ -154,33 +170,38 @@ class _Endpoint:
         if "content-encoding" in request.headers:
             return _plain(415, "bodies come as they are, not compressed")
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                body = await read_body(request, self.limit)
+            # A stranger's history is in the body; of anybody else nothing is read before the signature holds.
+            early = None if self.stranger else await self._verify(request)
+            body = await read_paced(request.content.iter_any(), self.limit)
+            if body is None:
+                return _plain(413, f"a body of at most {self.limit} bytes belongs here")
+            caller, signed, nonce_until = early or await self._verify(request, body)
+            check_content_digest(signed.headers, hashlib.sha256(body).digest())
+            await self._use_nonce(caller, signed, nonce_until)
         except TimeoutError:
-            return _plain(408, f"the body did not arrive within {BODY_TIMEOUT_S} seconds")
-        if body is None:
-            return _plain(413, f"a body of at most {self.limit} bytes belongs here")
-        try:
-            caller, signed = await self._verify(request, body)
+            return _plain(408, "the body comes too slowly")
         except (_Unauthorised, PeerError):
             return unauthorised(self.host)
         try:
             status, answer, content_type = await self.responder(caller, request, body)
         except PeerError as error:
             status, answer, content_type = 422, problem(422, error.code, str(error)), PROBLEM
+            if not isinstance(error, Declined):
+                await self.host.misbehaved(caller.node_id, error.code)
         return self._signed(status, answer, content_type, signed, caller.node_id)
 
-    async def _verify(self, request: web.Request, body: bytes) -> tuple[Caller, Request]:
+    async def _verify(self, request: web.Request, body: bytes | None = None) -> tuple[Caller, Request, int]:
+        """Who signed it, the request as it was signed, and how long its nonce must be remembered."""
         signed = _as_signed(request)
         keyid = str(parse_signature_input(signed.headers.get("signature-input", "")).params.get("keyid", ""))
         history = await self.host.history(split_kid(keyid)[0])
-        if history is None and self.stranger:
+        if history is None and body is not None:
             history = verify_history([e.encode("ascii", "replace") for e in words_of(read_object(body), "history")])
         if history is None:
             raise _Unauthorised
         verified = verify_request(
             signed,
-            hashlib.sha256(body).digest(),
+            stated_digest(signed.headers),
             own_authorities=self.host.authorities,
             own_node_id=self.host.signer.node_id,
             history_of=lambda n: history if n == history.node_id else None,
@@ -189,9 +210,12 @@ class _Endpoint:
         )
         # A challenge lets any clock through, so the nonce must outlive the challenge, not the request.
         keep_until = max(verified.expires, self.host.signer.now()) + SIGNATURE_LIFE_S * 3
-        if not await self.host.use_nonce(verified.node_id, verified.nonce, keep_until):
+        return Caller(verified.node_id, history, self.host), signed, keep_until
+
+    async def _use_nonce(self, caller: Caller, signed: Request, keep_until: int) -> None:
+        nonce = str(parse_signature_input(signed.headers["signature-input"]).params["nonce"])
+        if not await self.host.use_nonce(caller.node_id, nonce, keep_until):
             raise _Unauthorised
-        return Caller(verified.node_id, history, self.host), signed
 
     def _signed(self, status: int, body: bytes, content_type: str | None, request: Request, to: str) -> web.Response:
         signer = self.host.signer
@@ -211,7 +235,9 @@ class _Files:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         endpoint = _Endpoint(self.host, _ack, 0)
         try:
-            caller, _ = await endpoint._verify(request, b"")
+            caller, signed, nonce_until = await endpoint._verify(request)
+            check_content_digest(signed.headers, hashlib.sha256(b"").digest())
+            await endpoint._use_nonce(caller, signed, nonce_until)
         except (_Unauthorised, PeerError):
             return unauthorised(self.host)
         path = await self.host.attachment(caller.node_id, request.match_info["sha256"])
@@ -225,16 +251,6 @@ def unauthorised(host: Host) -> web.Response:
     answer = _plain(401, "the request is not signed by a peer of this node")
     answer.headers[CHALLENGE_HEADER] = host.new_challenge()
     return answer
-
-
-async def read_body(request: web.Request, limit: int) -> bytes | None:
-    """The whole body, or None if it is longer than the limit."""
-    data = bytearray()
-    async for chunk in request.content.iter_any():
-        data += chunk
-        if len(data) > limit:
-            return None
-    return bytes(data)
 
 
 def _as_signed(request: web.Request) -> Request:
@@ -277,7 +293,7 @@ def _marks_of(request: web.Request) -> Marks:
 
 
 async def _feed(caller: Caller, request: web.Request, _body: bytes) -> tuple[int, bytes, str | None]:
-    machine = answer_fetch(_after(request), _marks_of(request))
+    machine = answer_fetch(_after(request), _marks_of(request), begin=request.query.get("begin") == "1")
     return _result(await caller.host.answer(caller.node_id, machine))
 
 
@@ -323,5 +339,5 @@ async def _agreement(caller: Caller, _request: web.Request, body: bytes) -> tupl
 
 
 async def _notice(caller: Caller, _request: web.Request, body: bytes) -> tuple[int, bytes, str | None]:
-    await caller.host.notice(caller.node_id, str(read_object(body).get("notice", "")))
-    return 200, b"{}", JSON
+    before = await caller.host.notice(caller.node_id, str(read_object(body).get("notice", "")))
+    return 200, dumps({"before": before}), JSON

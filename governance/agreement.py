@@ -1,6 +1,6 @@
 """Agreements: the clauses that narrow sharing, and the states a peer passes through (DESIGN 7).
 
-Expiry, suspension and end act everywhere through one function, `phase_now`.
+Start, expiry, suspension and end act everywhere through one function, `phase_now`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class Phase(StrEnum):
 
     INVITED = "invited"
     PROPOSED = "proposed"
+    AGREED = "agreed"  # both signed, before its start; made of ACTIVE by the time, never stored
     ACTIVE = "active"
     SUSPENDED = "suspended"
     ENDED = "ended"
@@ -66,7 +67,10 @@ def step(phase: Phase, wanted: Step) -> Phase:
 
 @dataclass(frozen=True, slots=True)
 class Clauses:
-    """What both nodes agreed on. Empty `kinds`, `topics` mean all; `until` None means no end (unix seconds)."""
+    """What both nodes agreed on, in force from `starts` on (unix seconds).
+
+    Empty `kinds`, `topics` mean all; `until` None means no end.
+    """
 
     agreement_id: str
     purposes: frozenset[Purpose] = ALL_PURPOSES
@@ -77,13 +81,19 @@ class Clauses:
     erase_at_end: bool = True
     response_h: int = 72
     until: int | None = None
+    starts: int = 0
 
 
 def phase_now(phase: Phase, clauses: Clauses | None, now: int) -> Phase:
-    """The phase that counts at this second: an active or suspended agreement past its end has expired."""
-    if phase in (Phase.ACTIVE, Phase.SUSPENDED) and (clauses is None or _past(clauses, now)):
+    """The phase that counts at this second: past its end an agreement has expired, before its start it is not active.
+
+    A suspension before the start stays one, so that both sides see it.
+    """
+    if phase not in (Phase.ACTIVE, Phase.SUSPENDED):
+        return phase
+    if clauses is None or _past(clauses, now):
         return Phase.EXPIRED
-    return phase
+    return Phase.AGREED if phase is Phase.ACTIVE and now < clauses.starts else phase
 
 
 def _past(clauses: Clauses, now: int) -> bool:

@@ -42,6 +42,7 @@ class Why(StrEnum):
     NO_RULE = "no-rule"
     NO_AGREEMENT = "no-agreement"
     PHASE = "phase"
+    NOT_BEGUN = "not-begun"
     AGREEMENT_KIND = "agreement-kind"
     AGREEMENT_TOPIC = "agreement-topic"
     AGREEMENT_PURPOSE = "agreement-purpose"
@@ -196,6 +197,8 @@ def _agreement_bars(record: RecordView, to: Recipient, now: int) -> Reason | Non
     if to.clauses is None:
         return Reason(Why.NO_AGREEMENT)
     phase = phase_now(to.phase, to.clauses, now)
+    if phase is Phase.AGREED:
+        return Reason(Why.NOT_BEGUN, str(to.clauses.starts))
     if phase is not Phase.ACTIVE:
         return Reason(Why.PHASE, phase)
     clauses, facts = to.clauses, record.facts

@@ -165,6 +165,11 @@ def _language(wanted: tuple[str, ...]) -> _Test:
     )
 
 
+def _age_days(facts: Facts, now: int) -> int:
+    """Age in calendar days (UTC), so that it changes at a moment that everybody knows beforehand."""
+    return now // DAY_S - facts.iat // DAY_S
+
+
 _TESTS: Final[dict[str, Callable[[Any], _Test]]] = {
     "kind": _among(lambda f, _: f.kind),
     "topics": _among(lambda f, _: f.topics),
@@ -176,8 +181,8 @@ _TESTS: Final[dict[str, Callable[[Any], _Test]]] = {
     "origin": _among(lambda f, _: f.origin),
     "sensitivity": _among(lambda f, _: f.sensitivity),
     "own": lambda wanted: lambda f, _a, _n: f.own is wanted,
-    "older_than_days": lambda days: lambda f, _a, now: now - f.iat > days * DAY_S,
-    "younger_than_days": lambda days: lambda f, _a, now: now - f.iat < days * DAY_S,
+    "older_than_days": lambda days: lambda f, _a, now: _age_days(f, now) > days,
+    "younger_than_days": lambda days: lambda f, _a, now: _age_days(f, now) < days,
     "peer": _among(lambda _, a: a.node_id),
     "circle": _among(lambda _, a: a.circles),
     "peer_regions": _among(lambda _, a: a.regions),
@@ -325,6 +330,12 @@ class Policy(_Strict):
         if Effect.SHARE in hit:
             return Ruling(Effect.SHARE, tuple(hit[Effect.SHARE]), tuple(hit.get(Effect.REDACT, ())), told)
         return Ruling(Effect.WITHHOLD, (), alarms=told)
+
+    @cached_property
+    def asks_age(self) -> bool:
+        """True if a decision may be another one tomorrow for no other reason than the day."""
+        asked = (c for r in self.rule for c in (r.when, r.unless) if c is not None)
+        return any(c.older_than_days is not None or c.younger_than_days is not None for c in asked)
 
     @cached_property
     def _by_who(self) -> dict[Who, tuple[Rule, ...]]:

@@ -26,6 +26,7 @@ from governance.terms import Purpose, is_circle_id
 from governance.toml_lines import Path, line_at, lines_of, syntax_problem
 
 MAX_POLICY_BYTES: Final = 256 * 1024  # some 1,500 rules: more than people can review and vote on
+MAX_SHOWN_CHARS: Final = 200  # of a wrong value in an error: enough to find it by
 _PEER_ONLY: Final = ("peer", "circle", "peer_regions", "agreement")
 _REGION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?\Z|[0-9]{3}\Z")
 _UNKNOWN: Final = re.compile(r"unknown (kind|sensitivity) '([^']*)'")
@@ -86,7 +87,7 @@ def _read(text: str | bytes) -> tuple[Policy | None, tuple[Problem, ...]]:
         return None, (Problem(None, "", what, "join rules that differ in one word"),)
     try:
         tree = tomllib.loads(plain)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # all of them: see syntax_problem
         return None, (Problem(None, "", f"this is not TOML: {syntax_problem(error)}", "mend the line named here"),)
     source = _Source(tree, lines_of(plain), plain.splitlines())
     try:
@@ -147,14 +148,14 @@ class _Source:
                 return self.problem(path, f"{name} is missing", _MISSING.get(name, ""))
             case "enum":
                 key = next((str(p) for p in reversed(path) if p in _WORDS), name)
-                what = f"unknown word {error['input']!r} in {key}"
+                what = f"unknown word {_shown(error['input'])} in {key}"
                 return self.problem(path, what, did_you_mean(str(error["input"]), _WORDS.get(key, ())))
             case "string_pattern_mismatch":
                 remedy = "use small letters, digits and hyphens, at most 64"
-                return self.problem(path, f"{name} {error['input']!r} is not allowed", remedy)
+                return self.problem(path, f"{name} {_shown(error['input'])} is not allowed", remedy)
             case "value_error":
                 return self._own_error(path, what)
-        return self.problem(path, f"{name} has the value {error['input']!r}: {what[:1].lower()}{what[1:]}")
+        return self.problem(path, f"{name} has the value {_shown(error['input'])}: {what[:1].lower()}{what[1:]}")
 
     def _own_error(self, path: Path, what: str) -> Problem:
         """An error that the models of `governance.policy` word themselves: `what is wrong: remedy`, mostly."""
@@ -165,6 +166,15 @@ class _Source:
         what, _, remedy = what.partition(": ")
         first = what.partition(" ")[0]
         return self.problem((*path, *first.split(".")), what, remedy)
+
+
+def _shown(value: object) -> str:
+    """A value as it was written, as far as an error can hold it; Python does not write numbers of any length."""
+    try:
+        plain = repr(value)
+    except (ValueError, RecursionError):
+        return "that cannot be written here"
+    return plain if len(plain) <= MAX_SHOWN_CHARS else f"{plain[:MAX_SHOWN_CHARS]}…"
 
 
 _MISSING: Final = {

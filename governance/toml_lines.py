@@ -50,10 +50,12 @@ def line_at(lines: dict[Path, int], path: Sequence[str | int]) -> int | None:
     return None
 
 
-def syntax_problem(error: tomllib.TOMLDecodeError | RecursionError) -> str:
+def syntax_problem(error: ValueError | RecursionError) -> str:
     """What is wrong with a text that is not TOML, in words; the parser says the line itself."""
     if isinstance(error, RecursionError):
         return "values are nested too deeply"
+    if not isinstance(error, tomllib.TOMLDecodeError):  # the parser leaves thousands of digits to Python, which refuses
+        return "a number is far too long"
     return str(error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 from governance.gate import Decision, Outcome, Reason, Why
@@ -53,7 +54,17 @@ def reason_words(reason: Reason, lang: str = "en") -> str:
         return f"It is for {audience_words(reason.detail)} only."
     if reason.why is Why.ENDED:
         return "The permission to show it has ended."
+    if reason.why is Why.NOT_BEGUN:
+        return f"The agreement with this organisation starts on {day_words(reason.detail)}."
     return _SENTENCE[reason.why].format(detail=reason.detail)
+
+
+def day_words(seconds: str) -> str:
+    """The day of a second, which both sides signed in UTC; what is no such number is named as it is."""
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d, %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"second {seconds}"
 
 
 def decision_words(decision: Decision, lang: str = "en") -> list[str]:

@@ -22,8 +22,8 @@ from governance.gate import Member, Role
 from node.clock import Clock, Entropy
 from node.errors import BadInput, NodeError, NotFound, NotNow
 from node.principal import ROLE_SCOPES, Principal, Scope, grantable
-from node.store.port import Store
-from node.store.rows import Account, Token
+from node.store.port import Store, Writer
+from node.store.rows import Account, Audit, Token
 from node.views import AccountView, TokenView
 
 MIN_PASSWORD_CHARS: Final = 12  # NIST SP 800-63B asks for 8 at least, 15 where it stands alone; a phrase is longer
@@ -167,6 +167,7 @@ class Accounts:
             if await tx.get(Account, name) is not None:
                 raise NotNow(f"the account {name!r} exists already; choose another name")
             await tx.put(row)
+            await self._note(tx, who, "account.add", name, row.role)
         return _account_view(row).model_copy(update={"password": None if password else secret})
 
     async def list(self, who: Principal) -> list[AccountView]:
@@ -184,7 +185,8 @@ class Accounts:
                 raise NotFound(f"no account {name!r}")
             shut = replace(row, disabled=True)
             await tx.put(shut)
-            await tx.delete(Token, {"account": row.name})
+            ended = await tx.delete(Token, {"account": row.name})
+            await self._note(tx, who, "account.disable", row.name, f"{ended} sessions and tokens ended")
         return _account_view(shut)
 
     async def login(self, name: str, password: str, address: str) -> tuple[str, Principal]:
@@ -246,6 +248,7 @@ class Accounts:
             if await tx.count(Token, {"kind": API, "label": row.label}):
                 raise NotNow(f"a token with the label {row.label!r} exists; revoke it first or use another label")
             await tx.put(row)
+            await self._note(tx, who, "token.make", owner.name, f"{', '.join(sorted(wanted))} for {days} days")
         return _token_view(row).model_copy(update={"secret": secret})
 
     async def tokens(self, who: Principal) -> TokenViews:
@@ -259,8 +262,15 @@ class Accounts:
         """End an API token at once."""
         who.need(Scope.ADMIN)
         async with self._store.write() as tx:
-            if not await tx.delete(Token, {"kind": API, "label": label}):
+            found = await tx.find(Token, {"kind": API, "label": label})
+            if not found:
                 raise NotFound(f"no token with the label {label!r}")
+            await tx.delete(Token, {"kind": API, "label": label})
+            await self._note(tx, who, "token.revoke", found[0].account)
+
+    async def _note(self, tx: Writer, who: Principal, action: str, account: str, detail: str = "") -> None:
+        """Into the audit log, in the same transaction; a token's label is a free text and stays out of it."""
+        await tx.put(Audit(await tx.next_seq(), self._clock.now(), who.actor, action, account, detail))
 
     async def _find(self, secret: str, kind: str) -> tuple[Account, Token] | None:
         async with self._store.read() as tx:

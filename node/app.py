@@ -210,7 +210,9 @@ async def _introduce(core: Core, settings: Settings, keys: Keyring) -> None:
             history = first_document(keys, profile, core.now())
             await tx.put(Meta(NODE_ID, core.node_id))
         else:
+            core.earliest = read_history(row.history).current.iat
             history = updated(read_history(row.history), keys, profile, core.now())
+        core.earliest = history.current.iat
         text = write_history(history)
         if row is None or row.history != text or row.name != node.name:
             await tx.put(OriginRow(core.node_id, text, node.name))

@@ -29,7 +29,8 @@ from node.views import AttachmentView
 CHUNK: Final = 1024 * 1024  # DESIGN 8
 MAX_NAME_CHARS: Final = 200
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
-_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f/\\]")
+# Paths, control characters, and marks that turn the order of letters, so that an ending cannot be hidden.
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\\u202a-\u202e\u2066-\u2069]")
 
 
 class Attachments:
@@ -51,6 +52,9 @@ class Attachments:
             raise NotFound("no such file")
         return self._folder / sha256[:2] / sha256
 
+    def _part(self, sha256: str) -> Path:
+        return self.path(sha256).with_name(f"{sha256}.part")
+
     async def attach(
         self,
         who: Principal,
@@ -64,7 +68,7 @@ class Attachments:
         """Take a file in and add it to an own record as a field of its own; without terms it has the record's."""
         who.need("write")
         clean = _UNSAFE.sub("_", name).strip()[:MAX_NAME_CHARS]
-        if not clean:
+        if not clean.strip(". "):
             raise BadInput(f"the file name {name!r} cannot be used: give it a plain name")
         draft = await self._library.draft(who, ref)
         row = await self._take(chunks, media_type)
@@ -116,9 +120,11 @@ class Attachments:
             part.unlink(missing_ok=True)
         return AttachmentRow(sha256, size, size, json.dumps(pieces), media_type)
 
-    async def open(self, who: Principal, ref: str, field: str) -> tuple[Attachment, Path, int]:
+    async def open(
+        self, who: Principal, ref: str, field: str, origin: str | None = None
+    ) -> tuple[Attachment, Path, int]:
         """A file for a reader who may see its field."""
-        shown = await self._readings.show(who, ref)
+        shown = await self._readings.show(who, ref, origin)
         value = next((f.value for f in shown.fields if f.name == field and field.startswith("attachment:")), None)
         if value is None:
             raise NotFound(f"no attachment {field!r} here that you may see")
@@ -128,9 +134,9 @@ class Attachments:
             raise NotFound(f"the file {attachment.name!r} has not arrived yet: it comes with the next sync")
         return attachment, path, attachment.size
 
-    async def list(self, who: Principal, ref: str) -> Sequence[AttachmentView]:
+    async def list(self, who: Principal, ref: str, origin: str | None = None) -> Sequence[AttachmentView]:
         """The files of a record that the reader may see."""
-        shown = await self._readings.show(who, ref)
+        shown = await self._readings.show(who, ref, origin)
         out = []
         for field in shown.fields:
             if field.name.startswith("attachment:"):
@@ -153,7 +159,7 @@ class Attachments:
                 copy = copies.get(ref.copy)
                 if not peers or copy is None or copy.state != State.LIVE:
                     continue
-                decision, _ = await self._sharing.decision_for(tx, Held.read(copy), peers[0].id)
+                decision, _ = await self._sharing.ledger.decision_for(tx, Held.read(copy), peers[0].id)
                 if decision.outcome is Outcome.SHARE and ref.field in decision.fields:
                     path = self.path(sha256)
                     return path if path.exists() else None
@@ -165,9 +171,14 @@ class Attachments:
         for value in await self._missing(peer_id):
             try:
                 count += await self._fetch(line, value)
-            except (Rejected, TransportError):
-                continue  # the next session goes on where this one stopped
+            except (Rejected, TransportError, FileNotFoundError):  # erased while it was on its way
+                await self._drop_part(value.sha256)  # or else the next session goes on where this one stopped
         return count
+
+    async def _drop_part(self, sha256: str) -> None:
+        async with self._core.store.read() as tx:
+            if not await tx.count(AttachmentRef, {"sha256": sha256}):
+                self._part(sha256).unlink(missing_ok=True)
 
     async def _missing(self, peer_id: int) -> Sequence[Attachment]:
         async with self._core.store.read() as tx:
@@ -188,15 +199,17 @@ class Attachments:
     async def _fetch(self, line: Line, value: Attachment) -> int:
         target = self.path(value.sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f"{value.sha256}.part")
-        done = part.stat().st_size // CHUNK * CHUNK if part.exists() else 0
+        part = self._part(value.sha256)
+        # Whole pieces that are here; never all of them, since there would be nothing to ask for.
+        have = min(_size_of(part), max(value.size - 1, 0))
+        done = have // CHUNK * CHUNK
         async with line.download(f"/attachments/{value.sha256}", done) as stream:
-            with part.open("r+b" if part.exists() else "wb") as file:
+            with part.open("r+b" if done else "wb") as file:
                 file.truncate(done)
                 file.seek(done)
                 await _write_checked(file, stream, value, done)
                 await asyncio.to_thread(_sync, file)
-        if part.stat().st_size != value.size or await asyncio.to_thread(_hash_file, part) != value.sha256:
+        if not await asyncio.to_thread(_is_whole, part, value):
             part.unlink(missing_ok=True)
             raise TransportError(f"the file {value.sha256[:12]} does not have the bytes that its record promises")
         part.replace(target)
@@ -235,6 +248,14 @@ def _check_piece(piece: bytes, value: Attachment, number: int) -> None:
 def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size_of(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _is_whole(part: Path, value: Attachment) -> bool:
+    return _size_of(part) == value.size and _hash_file(part) == value.sha256
 
 
 def _sync(file: Any) -> None:

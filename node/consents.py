@@ -9,6 +9,7 @@ from typing import Final
 from governance.consent import Grant
 from governance.record import ContributorLink, Draft, is_field_name
 from governance.terms import Terms
+from governance.words import day_words
 from node.core import Core
 from node.errors import BadInput, NotFound
 from node.library import grant_row
@@ -44,7 +45,7 @@ class Consents:
         who.need("write")
         now = self._core.now()
         given = now if given_at is None else given_at
-        self._check(subject, how, fields, given, now)
+        self._check(subject, terms, how, fields, given, now)
         rid = (await self._readings.resolve(ref, self._core.node_id))[1] if ref else None
         grant = Grant(
             self._core.new_id(), subject, terms, how, given, rid, None if fields is None else frozenset(fields)
@@ -59,13 +60,18 @@ class Consents:
         self._core.bell.ring()
         return ConsentEffect(grant=grant_view(grant, now), records_changed=changed)
 
-    def _check(self, subject: str, how: str, fields: Sequence[str] | None, given: int, now: int) -> None:
+    def _check(self, subject: str, terms: Terms, how: str, fields: Sequence[str] | None, given: int, now: int) -> None:
         if not subject.strip() or len(subject) > 200:
             raise BadInput("a contributor needs a pseudonym of 1 to 200 characters")
         if not how.strip() or len(how) > MAX_HOW_CHARS:
             raise BadInput("say how the consent was given, for example “signed form” or “in a meeting, witnessed”")
         if given > now:
             raise BadInput("a consent cannot be given in the future")
+        if terms.ended(now):
+            raise BadInput(
+                f"until: {day_words(str(terms.until))} has passed; give an end that is to come, or withdraw the consent"
+                " that is to end"
+            )
         bad = [f for f in fields or () if not is_field_name(f)]
         if bad:
             raise BadInput(f"{bad[0]!r} is no field name: use a section's name or quote:, person:, place: with an id")

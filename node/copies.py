@@ -40,7 +40,6 @@ class Held:
     def read(row: Copy) -> Held:
         """Decode a row in state LIVE."""
         assert row.jws is not None
-        assert row.disclosed is not None
         payload = json.loads(b64url_decode(row.jws.split(".", 2)[1]))
         distinct = [_terms(tuple(t["aud"]), tuple(t["pur"]), t.get("until")) for t in payload["terms"]]
         fields: dict[str, Any] = payload["f"]
@@ -48,18 +47,18 @@ class Held:
             row,
             {name: distinct[form["t"]] for name, form in fields.items()},
             {name: form["_sd"][0] for name, form in fields.items()},
-            json.loads(row.disclosed),
+            texts_held(row),
         )
 
     def value(self, field: str) -> Any:
         """The JSON value of a field that is held, None for one that is not."""
         text = self.texts.get(field)
-        return None if text is None else json.loads(text)[2]
+        return None if text is None else value_in(text)
 
     @cached_property
     def values(self) -> dict[str, Any]:
         """All held fields."""
-        return {name: json.loads(text)[2] for name, text in self.texts.items()}
+        return {name: value_in(text) for name, text in self.texts.items()}
 
     @property
     def title(self) -> str:
@@ -76,9 +75,9 @@ class Held:
         assert self.row.vid is not None
         return bytes.fromhex(copy_id_of(self.row.vid.hex(), [self.digests[name] for name in fields]))
 
-    def texts_of(self, fields: Collection[str]) -> list[str]:
-        """Disclosure texts of the given fields, in signed order."""
-        return [text for name, text in self.texts.items() if name in fields]
+    def next_end(self, now: int) -> int | None:
+        """The next second at which one of the fields that are here ends."""
+        return next_end({self.terms[name] for name in self.texts}, now)
 
     @cached_property
     def facts(self) -> Facts:
@@ -135,6 +134,18 @@ class Held:
         )
 
 
+def texts_held(row: Copy) -> dict[str, str]:
+    """The disclosure texts of a live copy by field, in signed order."""
+    assert row.disclosed is not None
+    texts: dict[str, str] = json.loads(row.disclosed)
+    return texts
+
+
+def value_in(text: str) -> Any:
+    """The value in a disclosure text."""
+    return json.loads(text)[2]
+
+
 def next_end(terms: Iterable[Terms], now: int) -> int | None:
     """The next second at which one of these terms ends."""
     return min((t.until for t in terms if t.until is not None and t.until > now), default=None)
@@ -147,23 +158,23 @@ def row_of(
 
     `base` gives id, ownership and marks; `keep` are further texts of the same version that other peers offer.
     """
-    texts = dict(envelope.texts)
+    texts, copy_id = dict(envelope.texts), envelope.copy_id
     if keep:
         texts = {name: keep.get(name) or texts[name] for name in envelope.digests if name in keep or name in texts}
-    vid = bytes.fromhex(envelope.vid)
+        copy_id = copy_id_of(envelope.vid, [envelope.digests[n] for n in texts])
     return replace(
         base,
         state=State.LIVE,
         ver=envelope.ver,
         change_seq=change_seq,
-        vid=vid,
-        copy_id=bytes.fromhex(copy_id_of(envelope.vid, [envelope.digests[n] for n in texts])),
+        vid=bytes.fromhex(envelope.vid),
+        copy_id=bytes.fromhex(copy_id),
         iat=envelope.iat,
         kind=envelope.kind,
         lang=envelope.lang,
         jws=envelope.jws.decode("ascii"),
         disclosed=json.dumps(texts, ensure_ascii=False, separators=(",", ":")),
-        ends_at=next_end((envelope.field_terms[n] for n in texts), now),
+        ends_at=next_end({envelope.field_terms[n] for n in texts}, now),
         received_at=None if base.own else now,
     )
 

@@ -57,6 +57,7 @@ class Core:
     policy: Policy | NoPolicy
     policy_problem: str = ""
     bell: Bell = field(default_factory=Bell)
+    earliest: int = 0  # the date of our own node document: a clock that is behind it is wrong
 
     @property
     def node_id(self) -> str:
@@ -64,8 +65,8 @@ class Core:
         return self.keys.node_id
 
     def now(self) -> int:
-        """Unix seconds."""
-        return self.clock.now()
+        """Unix seconds, never before our own node document: what is dated before its key is refused everywhere."""
+        return max(self.clock.now(), self.earliest)
 
     def new_id(self) -> str:
         """A fresh UUIDv7."""

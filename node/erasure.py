@@ -7,14 +7,15 @@ A change that takes content away writes an `Erasure` row in its own transaction;
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from federation.documents import ItemState, Receipt, ReceiptItem
 from node.core import Core
 from node.store.port import Reader, Writer
-from node.store.rows import AttachmentRef, AttachmentRow, Copy, Erasure, LinkRow, Outgoing, PeerRow
+from node.store.rows import AttachmentRef, AttachmentRow, Copy, Erasure, LinkRow, Outgoing, PeerRow, State
 
 BATCH: Final = 500  # erasures whose pages and segments are cleared together
 RECEIPT_ITEMS: Final = 500
@@ -52,6 +53,19 @@ async def schedule_erasure(
     )
 
 
+async def confirmable(tx: Writer, taken: Mapping[str, Sequence[ReceiptItem]]) -> dict[str, list[ReceiptItem]]:
+    """What of these copies, by origin, may be confirmed as held in this transaction.
+
+    A copy that lost a field is confirmed by the eraser, once the field is gone from disk: the smaller `held` says that.
+    """
+    keys = {f"{origin}/{item.rid}" for origin, items in taken.items() for item in items}
+    waiting = await tx.find(Erasure, {"index_key": sorted(keys)}) if await tx.count(Erasure) else []
+    await tx.put_many([replace(e, receipt=True) for e in waiting if not e.receipt])
+    later = {e.index_key for e in waiting}
+    now = {origin: [i for i in items if f"{origin}/{i.rid}" not in later] for origin, items in taken.items()}
+    return {origin: items for origin, items in now.items() if items}
+
+
 class Eraser:
     """Carries out what was scheduled. `surfaces` are called with the index keys; the last one may not fail."""
 
@@ -83,32 +97,38 @@ class Eraser:
 
     async def _confirm(self, batch: Sequence[Erasure]) -> None:
         async with self._core.store.write() as tx:
-            owed = [e for e in batch if e.receipt]
-            copies = {c.id: c for c in await tx.get_many(Copy, [(e.copy,) for e in owed])}
+            await tx.delete(Erasure, {"id": [e.id for e in batch]})
+            owed = {e.copy: e for e in await _owed(tx, batch)}  # once for each copy, however often some of it went
             by_origin: dict[str, list[tuple[Copy, Erasure]]] = {}
-            for erasure in owed:
-                copy = copies[erasure.copy]
-                by_origin.setdefault(copy.origin, []).append((copy, erasure))
+            for copy in await tx.get_many(Copy, [(number,) for number in owed]):
+                by_origin.setdefault(copy.origin, []).append((copy, owed[copy.id]))
             for origin, pairs in by_origin.items():
                 await self._receipts(tx, origin, pairs)
-            await tx.delete(Erasure, {"id": [e.id for e in batch]})
         if owed:
             self._core.bell.ring()
 
     async def _receipts(self, tx: Writer, origin: str, pairs: Sequence[tuple[Copy, Erasure]]) -> None:
         for at in range(0, len(pairs), RECEIPT_ITEMS):
             part = pairs[at : at + RECEIPT_ITEMS]
-            items = tuple(
-                ReceiptItem(
-                    rid=c.rid,
-                    ver=max(e.ver, 1),
-                    copy_id=e.copy_id.hex() if e.copy_id else NO_COPY,
-                    state=ItemState.ERASED,
-                )
-                for c, e in part
-            )
+            items = tuple(_item(copy, erasure) for copy, erasure in part)
             token = self._core.sign(Receipt(iss=self._core.node_id, iat=self._core.now(), aud=origin, items=items))
             await send_towards(tx, origin, {c.via for c, _ in part if c.via is not None}, "receipt", token)
+
+
+async def _owed(tx: Writer, batch: Sequence[Erasure]) -> list[Erasure]:
+    """Erasures to confirm now. A copy of which more has to be cleared meanwhile is confirmed when that is done."""
+    owed = [e for e in batch if e.receipt]
+    later = await tx.find(Erasure, {"copy": sorted({e.copy for e in owed})}) if owed else []
+    await tx.put_many([replace(e, receipt=True) for e in later if not e.receipt])
+    return [e for e in owed if e.copy not in {w.copy for w in later}]
+
+
+def _item(copy: Copy, erasure: Erasure) -> ReceiptItem:
+    """What may be said now: a smaller copy is held, or all of it is gone."""
+    if copy.state == State.LIVE and copy.copy_id is not None:
+        return ReceiptItem(rid=copy.rid, ver=copy.ver, copy_id=copy.copy_id.hex(), state=ItemState.HELD)
+    copy_id = erasure.copy_id.hex() if erasure.copy_id else NO_COPY
+    return ReceiptItem(rid=copy.rid, ver=max(erasure.ver, 1), copy_id=copy_id, state=ItemState.ERASED)
 
 
 async def send_towards(tx: Writer, node_id: str, via: Collection[int], what: str, body: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,8 @@ from search.snippets import hits as hit_ranges
 from search.snippets import snippet
 
 FILTERS: Final = ("kind", "topic", "region", "language", "origin", "licence", "purpose")
+# What a writer of Markdown types before a line or around a word, and no reader of a passage wants to see.
+_MARKS: Final = re.compile(r"(?m)^ {0,3}(?:#{1,6}|>|[-*+]|\d{1,3}[.)]) +|\*\*|__")
 _NOT_SHOWN: Final = frozenset(META_FIELDS) | {"title"}
 
 
@@ -89,9 +92,9 @@ class Finding:
         found = await asyncio.to_thread(self._engine.suggest, prefix, viewer_of(who), self._core.now())
         return list(found)
 
-    async def more_like(self, who: Principal, ref: str) -> list[HitView]:
+    async def more_like(self, who: Principal, ref: str, origin: str | None = None) -> list[HitView]:
         """Records like this one."""
-        shown = await self._readings.show(who, ref)
+        shown = await self._readings.show(who, ref, origin)
         key = f"{shown.origin}/{shown.rid}"
         keys = await asyncio.to_thread(self._engine.more_like, key, viewer_of(who), self._core.now())
         return await self._hits(who, keys, make_query(""))
@@ -162,7 +165,7 @@ def _hit(held: Held, decision: Decision, query: Query, names: Mapping[str, str])
         kind_label=kind_label(row.kind or ""),
         lang=lang,
         title=_marked(held.title, lang, query),
-        snippet=[(text, hit) for text, hit in snippet(body, lang, query)],
+        snippet=[(text, hit) for text, hit in snippet(_MARKS.sub("", body), lang, query)],
         topics=list(values.get("topics") or ()),
         regions=list(values.get("regions") or ()),
         licence=values.get("licence"),

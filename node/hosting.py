@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ from federation.encoding import b64url_encode
 from federation.errors import Code, PeerError
 from federation.exchange import Answer
 from federation.identity import KeyHistory
+from federation.routes import Declined
 from node.attaching import Attachments
 from node.core import Core
 from node.errors import NotNow
@@ -19,6 +22,8 @@ from node.peers import Peers
 from node.side import Sides
 from node.store.port import StoreConflict
 from node.store.rows import Nonce, OriginRow, PeerRow
+
+log = logging.getLogger("commonweave.peers")
 
 CHALLENGE_S: Final = 120
 MAX_CHALLENGES: Final = 10_000  # strangers can ask for them: beyond this the oldest are forgotten
@@ -91,6 +96,13 @@ class Hosting:
         """True for a challenge of ours that has neither ended nor been used."""
         return self._challenges.get(nonce, -1) >= self._core.now()
 
+    async def misbehaved(self, node_id: str, code: Code) -> None:
+        """Lower the standing of a peer."""
+        async with self._core.store.write() as tx:
+            for row in await tx.get_many(PeerRow, [(node_id,)], by=("node_id",)):
+                log.warning("%s sent something that does not hold (%s)", row.name, code)
+                await tx.put(replace(row, standing=row.standing - 1))
+
     async def answer(self, node_id: str, machine: Answer) -> Any:
         """Drive an answering machine; all its effects happen here."""
         async with self._core.store.read() as tx:
@@ -115,9 +127,10 @@ class Hosting:
         answer: Mapping[str, Any] = await self._in_words(self._peers.agreed(node_id, body))
         return answer
 
-    async def notice(self, node_id: str, token: str) -> None:
-        """A peer declares a step alone."""
-        await self._in_words(self._peers.noticed(node_id, token))
+    async def notice(self, node_id: str, token: str) -> int:
+        """A peer declares a step alone; the number of the last one before."""
+        before: int = await self._in_words(self._peers.noticed(node_id, token))
+        return before
 
     async def attachment(self, node_id: str, sha256: str) -> Path | None:
         """A file that this peer may have."""
@@ -127,4 +140,4 @@ class Hosting:
         try:
             return await work
         except NotNow as error:
-            raise PeerError(Code.DOCUMENT, str(error)) from error
+            raise Declined(Code.DOCUMENT, str(error)) from error

@@ -20,7 +20,8 @@ from node.store.rows import Copy, State
 from search.document import Entry, Viewer
 from search.engine import SearchEngine
 
-BATCH: Final = 500  # documents a commit: large enough to spread its 20-40 ms, small enough to be visible soon
+BATCH: Final = 500  # records read, decided and analysed at once: some megabytes
+COMMIT_RECORDS: Final = 4_000  # while more is behind: spreads a commit's 20-40 ms and its wait, visible after seconds
 
 VIEWERS: Final[tuple[tuple[Viewer, Recipient], ...]] = (
     (Viewer.PUBLIC, Public()),
@@ -38,25 +39,52 @@ class Indexing:
         self._readings = readings
         self._engine = engine
         self._lock = asyncio.Lock()
-        self._policy_seen = core.policy.version
+        # How far the engine was fed, and how many records of that wait for its commit.
+        self._fed: int | None = None
+        self._waiting = 0
+
+    @property
+    def engine(self) -> SearchEngine:
+        """The engine that is fed."""
+        return self._engine
 
     async def follow(self) -> int:
         """Index every change since the last time; how many records."""
         total = 0
-        while True:
-            async with self._lock:
-                position = await asyncio.to_thread(self._engine.position)
-                async with self._core.store.read() as tx:
-                    rows = await tx.find(Copy, above=("change_seq", position), order="change_seq", limit=BATCH)
-                    situation = await self._core.situation(tx)
-                    passing = await self._core.passing(tx, situation, rows)
-                if not rows:
-                    return total
-                entries = await asyncio.to_thread(self._entries, rows, situation, passing)
-                present = {e.key for e in entries}
-                gone = [k for k in map(index_key, rows) if k not in present]
-                await asyncio.to_thread(self._engine.apply, entries, gone, rows[-1].change_seq)
-                total += len(rows)
+        while fed := await self._feed():
+            total += fed
+        return total
+
+    async def _feed(self) -> int:
+        """Index the next page; how many records, 0 when the index is right.
+
+        While more is behind, pages are handed over without a commit, and committed together now and then.
+        """
+        async with self._lock:
+            above = self._fed if self._fed is not None else await asyncio.to_thread(self._engine.position)
+            async with self._core.store.read() as tx:
+                rows = await tx.find(Copy, above=("change_seq", above), order="change_seq", limit=BATCH)
+                situation = await self._core.situation(tx)
+                passing = await self._core.passing(tx, situation, rows)
+            self._waiting += len(rows)
+            more = len(rows) == BATCH and self._waiting < COMMIT_RECORDS
+            if not rows and not self._waiting:
+                return 0
+            # Until the engine has taken the page, and when it refused, only the engine knows how far it is.
+            self._fed, self._waiting, waiting = None, 0, self._waiting
+            upto = rows[-1].change_seq if rows else above
+            await asyncio.to_thread(self._hand_over, rows, situation, passing, upto, more)
+            if more:
+                self._fed, self._waiting = upto, waiting
+            return len(rows)
+
+    def _hand_over(
+        self, rows: Sequence[Copy], situation: Situation, passing: Container[int], upto: int, more: bool
+    ) -> None:
+        entries = self._entries(rows, situation, passing)
+        present = {e.key for e in entries}
+        gone = [k for k in map(index_key, rows) if k not in present]
+        self._engine.apply(entries, gone, upto, more=more)
 
     async def behind(self) -> int:
         """How many changes the index has not seen yet."""
@@ -68,23 +96,14 @@ class Indexing:
     async def rebuild(self) -> AsyncIterator[tuple[int, int]]:
         """Make the index anew; yields (done, total). Searches find what is there so far."""
         async with self._lock:
+            self._fed, self._waiting = None, 0
             await asyncio.to_thread(self._engine.clear)
         async with self._core.store.read() as tx:
             total = await tx.count(Copy)
         done = 0
         yield done, total
-        while True:
-            async with self._lock:
-                position = await asyncio.to_thread(self._engine.position)
-                async with self._core.store.read() as tx:
-                    rows = await tx.find(Copy, above=("change_seq", position), order="change_seq", limit=BATCH)
-                    situation = await self._core.situation(tx)
-                    passing = await self._core.passing(tx, situation, rows)
-                if not rows:
-                    break
-                entries = await asyncio.to_thread(self._entries, rows, situation, passing)
-                await asyncio.to_thread(self._engine.apply, entries, [], rows[-1].change_seq)
-            done += len(rows)
+        while fed := await self._feed():
+            done += fed
             yield done, total
 
     async def erase(self, keys: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from federation import jws
 from federation.documents import (
+    Manifest,
     Receipt,
     ReceiptItem,
     Roster,
@@ -23,7 +24,7 @@ from federation.documents import (
 )
 from federation.encoding import b64url_decode, dumps_text
 from federation.envelope import VerifiedEnvelope, verify
-from federation.errors import PeerError
+from federation.errors import Code, PeerError
 from federation.exchange import Behind, MarkSwap
 from federation.identity import KeyHistory, Role, verify_history
 from federation.jws import Typ
@@ -34,7 +35,7 @@ from governance.admission import Admission, NotAdmitted
 from governance.agreement import Phase
 from node.circles import take_roster
 from node.core import Core
-from node.erasure import send_towards
+from node.erasure import confirmable, send_towards
 from node.errors import NotFound
 from node.peerbook import known_origins, read_history, renewed, write_history
 from node.shelf import Refusal, Shelf
@@ -55,19 +56,25 @@ class Intake:
         self._admission = admission
 
     async def take(self, peer_id: int, page: Page) -> Ack | Behind:
-        """A page of a peer's feed: whole or not at all."""
+        """A page of a peer's feed: whole or not at all. `PeerError` if its manifest is not of what it brings."""
         async with self._core.store.read() as tx:
+            sender = (await self._row(tx, peer_id)).node_id
             histories = await self._histories(tx, peer_id, page)
-        checked = await asyncio.to_thread(_check_entries, page.entries, histories)
+        checked = await asyncio.to_thread(_check_page, page, histories, (sender, self._core.node_id))
         async with self._core.store.write() as tx:
-            row = await tx.get(PeerRow, peer_id)
-            if row is None:
-                raise NotFound("this peer is no longer known here")
+            row = await self._row(tx, peer_id)
             if row.cursor != page.after:
                 return Behind(row.cursor)
             ack = await self._store(tx, row, page, checked, histories)
         self._core.bell.ring()
         return ack
+
+    @staticmethod
+    async def _row(tx: Reader, peer_id: int) -> PeerRow:
+        row = await tx.get(PeerRow, peer_id)
+        if row is None:
+            raise NotFound("this peer is no longer known here")
+        return row
 
     async def _histories(self, tx: Reader, peer_id: int, page: Page) -> dict[str, KeyHistory]:
         """Histories by node id: what we know, extended by what the page brings and what verifies."""
@@ -104,16 +111,17 @@ class Intake:
         shelf = await Shelf.open(self._core, tx, peer, situation, self._admission, [v for _, v in checked])
         refused = [r for e, v in checked if (r := await _apply(shelf, e, v, peer.phase(situation.now))) is not None]
         row = replace(await shelf.close(), cursor=page.cursor, last_contact_at=situation.now)
-        await self._quarantine(tx, row, refused)
-        for wrong in (r for r in refused if r.code == NotAdmitted.PASSING_ON):
+        faults = [*refused, *shelf.left_out]
+        await self._quarantine(tx, row, faults)
+        for wrong in (r for r in faults if r.code == NotAdmitted.PASSING_ON):
             said = dumps_text({"rid": wrong.rid, "ver": wrong.ver, "sender": row.node_id, "why": wrong.detail})
             await send_towards(tx, wrong.origin, (), "report", said)
-        await tx.put(replace(row, standing=row.standing - sum(r.hostile for r in refused)))
+        await tx.put(replace(row, standing=row.standing - sum(r.hostile for r in faults)))
         return Ack(
             page.cursor,
             row.offer_count,
             row.offer_sum,
-            receipts=tuple(self._receipts(shelf.taken)),
+            receipts=tuple(self._receipts(await confirmable(tx, shelf.taken))),
             refused=tuple(Refused(r.origin, r.rid, r.ver, r.code) for r in refused if r.rid),
             newer=tuple(shelf.newer[:MAX_NEWER]),
         )
@@ -193,9 +201,22 @@ async def _apply(shelf: Shelf, entry: Entry, value: Checked, phase: Phase) -> Re
             return None
 
 
-def _check_entries(entries: Sequence[Entry], histories: Mapping[str, KeyHistory]) -> list[tuple[Entry, Checked]]:
-    """Every entry verified on its own; a defect is a value here, not an exception."""
-    return [(entry, _check(entry, histories)) for entry in entries]
+def _check_page(page: Page, histories: Mapping[str, KeyHistory], way: tuple[str, str]) -> list[tuple[Entry, Checked]]:
+    """Every entry verified on its own, a defect being a value here; and the manifest, which has to be of them all.
+
+    The sender (the first of `way`) signs what it hands over, so that it cannot deny it later.
+    """
+    checked = [(entry, _check(entry, histories)) for entry in page.entries]
+    puts = [value for entry, value in checked if isinstance(entry, Put)]
+    if not puts:
+        return checked
+    manifest = verify_document(page.manifest, Manifest, histories.get).document
+    if (manifest.iss, manifest.to) != way or len(manifest.items) != len(puts):
+        raise PeerError(Code.MANIFEST, "the manifest is not the sender's own of what it hands to us")
+    for item, value in zip(manifest.items, puts, strict=True):
+        if isinstance(value, VerifiedEnvelope) and (item.vid != value.vid or {*item.fields} != {*value.texts}):
+            raise PeerError(Code.MANIFEST, f"the manifest does not name what came of record {value.rid}")
+    return checked
 
 
 def _check(entry: Entry, histories: Mapping[str, KeyHistory]) -> Checked:

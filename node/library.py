@@ -31,7 +31,7 @@ from node.store.rows import (
     State,
     VersionRow,
 )
-from node.views import RecordInfo, WithdrawalView
+from node.views import NarrowView, RecordInfo, WithdrawalView
 
 REASONS: Final = ("consent", "harm", "error", "rights", "other")
 
@@ -80,7 +80,7 @@ class Library:
         taken = (await self.create_many(who, [NewRecord(draft, source, source_id)], publish=publish))[0]
         if taken.what == "refused":
             raise BadInput(taken.problem)
-        return await self._readings.info(who, taken.rid)
+        return await self._info(who, taken.rid)
 
     async def create_many(self, who: Principal, items: Sequence[NewRecord], *, publish: bool = True) -> list[Taken]:
         """Write many records in one transaction; one that cannot be taken is reported and does not stop the others."""
@@ -115,26 +115,34 @@ class Library:
     async def edit(self, who: Principal, ref: str, draft: Draft) -> RecordInfo:
         """Replace the content and terms of an own record: a new version."""
         draft.checked()
-        return await self._change(who, ref, lambda _: draft)
+        return (await self._change(who, ref, lambda _: draft, publish=True))[0]
 
-    async def narrow(self, who: Principal, ref: str, terms: Terms, fields: Sequence[str] | None = None) -> RecordInfo:
-        """Narrow the editor's terms of some fields, or of all; it can only take away."""
+    async def narrow(self, who: Principal, ref: str, terms: Terms, fields: Sequence[str] | None = None) -> NarrowView:
+        """Narrow the editor's terms of some fields, or of all; it can only take away.
 
-        def narrowed(draft: Draft) -> Draft:
+        Terms that take nothing away make no version, so asking twice is asking once. A draft stays unpublished.
+        """
+
+        def narrower(draft: Draft) -> Draft | None:
             unknown = sorted(set(fields or ()) - draft.fields.keys())
             if unknown:
                 raise BadInput(f"the record has no field {unknown[0]!r}; it has {', '.join(sorted(draft.fields))}")
-            chosen = {name: draft.field_terms.get(name, draft.terms) for name in draft.fields}
-            met = {
-                name: meet(Terms.from_json(was), terms).to_json() if fields is None or name in fields else was
-                for name, was in chosen.items()
-            }
-            return draft.model_copy(update={"field_terms": met})
+            chosen = {name: draft.editor_terms(name) for name in draft.fields}
+            met = {name: meet(was, terms) if fields is None or name in fields else was for name, was in chosen.items()}
+            if met == chosen:
+                return None
+            return draft.model_copy(update={"field_terms": {name: t.to_json() for name, t in met.items()}})
 
-        return await self._change(who, ref, narrowed)
+        info, changed = await self._change(who, ref, narrower, publish=False)
+        return NarrowView(**info.model_dump(), narrowed=changed)
 
-    async def _change(self, who: Principal, ref: str, change: Callable[[Draft], Draft]) -> RecordInfo:
-        """Read, change and seal in one transaction, so that nothing written meanwhile is lost or widened."""
+    async def _change(
+        self, who: Principal, ref: str, change: Callable[[Draft], Draft | None], *, publish: bool
+    ) -> tuple[RecordInfo, bool]:
+        """Read, change and seal in one transaction, so that nothing written meanwhile is lost or widened.
+
+        `change` answers None where nothing is to change. With `publish` a draft that never was public is sealed too.
+        """
         who.need("write")
         rid = (await self._own(ref)).rid
         async with self._core.store.write() as tx:
@@ -142,15 +150,42 @@ class Library:
             if row is None or not row.body:
                 raise NotNow(f"record {rid} was withdrawn: it stays so for ever; write a new record instead")
             draft = change(Draft.model_validate_json(row.body))
-            item = NewRecord(draft, row.source, row.source_id, rid=rid)
-            batch = await self._batch(tx, who, [item], publish=True)
-            taken = batch.take(item)
-            if taken.what == "refused":
-                raise BadInput(taken.problem)
-            await batch.write()
-            await self._core.audit(tx, who.actor, "record.edit", rid)
-        self._core.bell.ring()
-        return await self._readings.info(who, rid)
+            if draft is not None:
+                item = NewRecord(draft, row.source, row.source_id, rid=rid)
+                batch = await self._batch(tx, who, [item], publish=publish or row.published)
+                taken = batch.take(item)
+                if taken.what == "refused":
+                    raise BadInput(taken.problem)
+                await batch.write()
+                await self._core.audit(tx, who.actor, "record.edit", rid)
+        if draft is not None:
+            self._core.bell.ring()
+        return await self._info(who, rid), draft is not None
+
+    async def _info(self, who: Principal, rid: str) -> RecordInfo:
+        """The record as a list shows it; as version 0 where it was written down only."""
+        async with self._core.store.read() as tx:
+            row = await tx.get(DraftRow, rid)
+        if row is None or row.published or not row.body:
+            return await self._readings.info(who, rid)
+        draft = Draft.model_validate_json(row.body)
+        told = {
+            name: draft.fields[name] for name in ("summary", "licence", "topics", "regions") if name in draft.fields
+        }
+        return RecordInfo(
+            rid=rid,
+            origin=self._core.node_id,
+            origin_name=self._core.name,
+            own=True,
+            kind=draft.kind,
+            lang=draft.lang,
+            title=draft.fields["title"],
+            ver=0,
+            updated=row.updated_at,
+            fields=len(draft.fields),
+            withheld=0,
+            **told,
+        )
 
     async def withdraw(self, who: Principal, ref: str, reason: str) -> WithdrawalView:
         """Take a record back: erase it here, tell every holder, keep the marker for ever."""

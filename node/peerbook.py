@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 from federation.documents import Agreement, AtEnd, VerifiedAgreement, verify_agreement
@@ -20,6 +20,8 @@ from governance.policy import DAY_S, Policy
 from node.store.port import Reader
 from node.store.rows import CircleRow, Offer, OriginRow, PeerRow
 
+# A peer whose clock is behind ours begins later, and refuses until then: it is asked again after these times.
+BEGIN_AGAIN_S: Final = (600, 3600, 4 * 3600)
 HISTORIES_REMEMBERED: Final = 512  # a history is verified once per process, not once per record
 
 
@@ -60,6 +62,7 @@ def clauses_of(agreement: Agreement) -> Clauses:
         c.at_end is AtEnd.ERASE,
         c.withdrawal_response_h,
         c.until,
+        c.starts,
     )
 
 
@@ -81,6 +84,7 @@ class KnownPeer:
         """Where we are with it at this second."""
         return phase_now(Phase(self.row.phase), self.clauses, now)
 
+    @cached_property
     def recipient(self) -> Peer:
         """The peer as the gate sees it; the gate itself applies the time."""
         return Peer(
@@ -123,18 +127,20 @@ class Situation:
     def under(self, peer: KnownPeer, peers: Mapping[int, KnownPeer]) -> str:
         """A fingerprint of everything that, when it changes, makes every decision for this peer stale.
 
-        Rules may ask for a record's age in days, so the day is part of it. What a peer refused is tried again then,
-        so everything that may change the peer's own mind is part of it too.
+        Where rules ask for a record's age in days, the day is part of it. What a peer refused is tried again when it
+        changes, so everything that may change the peer's own mind is part of it too.
         """
+        policy = self.policy
         parts = (
-            self.policy.version,
-            type(self.policy).__name__,
+            policy.version,
+            type(policy).__name__,
+            self.now // DAY_S if isinstance(policy, Policy) and policy.asks_age else 0,
             peer.phase(self.now),
-            repr(peer.clauses),
+            peer.row.agreement,  # the signed text, which is the same after a restart
             peer.row.regions,
             sorted(peer.circles),
             sorted(self.circles),
-            self.now // DAY_S,
+            peer.clauses and sum(self.now >= peer.clauses.starts + s for s in BEGIN_AGAIN_S),
             peer.row.their_notice_seq,
             sorted(passing_peers(peers)),
             sorted((c, n) for c, n in self.roster_seqs.items() if c in peer.circles or c in self.circles),

@@ -14,14 +14,13 @@ from typing import Final
 from governance.errors import PolicyError
 from governance.gate import NoPolicy
 from governance.policy import Policy
-from governance.policy_text import parse_policy
+from governance.policy_text import MAX_POLICY_BYTES, parse_policy
 from node.core import Core
 from node.store.rows import Meta
 
 log = logging.getLogger("commonweave.policy")
 
 POLICY_TEXT: Final = "policy.text"
-MAX_POLICY_BYTES: Final = 1024 * 1024  # thousands of rules
 
 
 class Policies:
@@ -73,5 +72,5 @@ def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(MAX_POLICY_BYTES + 1)
     if len(data) > MAX_POLICY_BYTES:
-        raise OSError(None, f"it has more than {MAX_POLICY_BYTES} bytes")
+        raise OSError(None, f"it has more than {MAX_POLICY_BYTES} bytes; join rules that differ in one word")
     return data

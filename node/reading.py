@@ -55,7 +55,9 @@ def terms_view(terms: Terms) -> TermsView:
 def field_label(kind: str, name: str) -> str:
     """What people read above a field."""
     head, colon, ident = name.partition(":")
-    return f"{_PART_LABELS[head]} {ident}" if colon else section_label(kind, name)
+    if not colon:
+        return section_label(kind, name)
+    return f"{_PART_LABELS.get(head) or head.replace('_', ' ').capitalize()} {ident}"  # a later version has more parts
 
 
 class Readings:

@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from config.load import FILE_NAME, load
-from config.settings import Settings, SettingsError
+from config.settings import Settings
 from node.app import open_app
 from node.clock import SystemEntropy
-from node.errors import StartError
+from node.errors import BadInput, StartError
 from node.keyring import create_keys
 from node.principal import LOCAL
 from node.views import StatusView
@@ -29,15 +31,19 @@ async def init(
     policy: str = "trusted-partners",
 ) -> StatusView:
     """Create the node; nothing is left behind if it cannot be made."""
-    fresh = _is_new(data)
+    before = _is_new(data)
     try:
         settings = _make(data, _settings_text(name, regions, languages, urls, host, port, policy))
         app = await open_app(settings)
     except OSError as error:
-        _undo(data, fresh=fresh)
+        _undo(data, before)
         raise StartError(f"the data folder {data} cannot be made: {error.strerror or error}") from error
-    except (SettingsError, StartError):
-        _undo(data, fresh=fresh)
+    except ValidationError as error:
+        _undo(data, before)
+        first = error.errors(include_url=False)[0]
+        raise BadInput(f"{'.'.join(map(str, first['loc']))} {first.get('input')!r}: {first['msg']}") from error
+    except BaseException:
+        _undo(data, before)
         raise
     try:
         return await app.ops.status(LOCAL)
@@ -45,10 +51,11 @@ async def init(
         await app.close()
 
 
-def _is_new(data: Path) -> bool:
+def _is_new(data: Path) -> frozenset[Path] | None:
+    """What lies in the folder before, None where there is none."""
     if (data / FILE_NAME).exists():
         raise StartError(f"there is a node in {data} already: take another folder")
-    return not data.exists()
+    return frozenset(data.iterdir()) if data.exists() else None
 
 
 def _make(data: Path, settings_text: str) -> Settings:
@@ -59,11 +66,16 @@ def _make(data: Path, settings_text: str) -> Settings:
     return settings
 
 
-def _undo(data: Path, *, fresh: bool) -> None:
-    if fresh:
+def _undo(data: Path, before: frozenset[Path] | None) -> None:
+    """Leave the folder as it was found."""
+    if before is None:
         shutil.rmtree(data, ignore_errors=True)
-    else:
-        (data / FILE_NAME).unlink(missing_ok=True)
+        return
+    for made in set(data.iterdir()) - before:
+        if made.is_dir():
+            shutil.rmtree(made, ignore_errors=True)
+        else:
+            made.unlink(missing_ok=True)
 
 
 def _settings_text(

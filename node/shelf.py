@@ -19,7 +19,7 @@ from governance.agreement import Phase, keeps_copies
 from governance.errors import RecordError
 from governance.record import check_field
 from governance.terms import Terms
-from node.copies import Held, emptied, references, row_of, with_fields
+from node.copies import Held, emptied, references, row_of, value_in, with_fields
 from node.core import Core
 from node.erasure import schedule_erasure
 from node.fingerprint import Fingerprint, order_key
@@ -66,7 +66,9 @@ class Shelf:
         self._bytes = peer.row.offer_bytes
         self._numbers = range(0)
         self.taken: dict[str, list[ReceiptItem]] = {}
+        self.left_out: list[Refusal] = []
         self.newer: list[str] = []
+        self._owed: list[tuple[str, str]] = []
 
     @staticmethod
     async def open(
@@ -103,7 +105,10 @@ class Shelf:
     # --- put -------------------------------------------------------------------------------------------------------
 
     async def put(self, envelope: VerifiedEnvelope, phase: Phase, hops: Mapping[str, int]) -> Refusal | None:
-        """Take a copy, or say why not. `hops` are the lines each field has crossed; one where it does not say."""
+        """Take a copy, or say why not. `hops` are the lines each field has crossed; one where it does not say.
+
+        Fields that have ended, or that the peer had no right to pass, are left out; the latter are in `left_out`.
+        """
         row = self._copies.get((envelope.iss, envelope.rid))
         refusal = self._inadmissible(envelope, row, phase)
         if refusal is not None:
@@ -113,7 +118,8 @@ class Shelf:
         crossed = {n: max(hops.get(n, 1), fewest) for n in envelope.texts}
         if max(crossed.values()) > MAX_HOPS:
             return Refusal(envelope.iss, envelope.rid, envelope.ver, "hops", f"it came over more than {MAX_HOPS} lines")
-        fields = [n for n in envelope.texts if not envelope.field_terms[n].ended(now)]
+        barred = self._barred(envelope)
+        fields = [n for n in envelope.texts if not envelope.field_terms[n].ended(now) and n not in barred]
         offered = redact(envelope, fields)
         base = row or await self._new_row(envelope)
         await self._shelve(base, offered, crossed)
@@ -138,20 +144,32 @@ class Shelf:
         bar = self._admission.refuses(envelope.kind, envelope.lang, envelope.iss, size, self._bytes)
         if bar is not None:
             return bar, f"{envelope.kind} in {envelope.lang}, {size} bytes", False
-        for terms in {envelope.field_terms[n] for n in envelope.texts}:
-            problem = self._no_right(terms, envelope.iss)
+        problem = self._no_right(envelope.field_terms["title"], envelope.iss)
+        return None if problem is None else (problem, _for_whom("title", envelope.field_terms["title"]), True)
+
+    def _barred(self, envelope: VerifiedEnvelope) -> set[str]:
+        """The fields that the peer had no right to pass to us; the title is judged before."""
+        barred: set[str] = set()
+        judged: dict[Terms, NotAdmitted | None] = {}
+        for name in envelope.texts:
+            terms = envelope.field_terms[name]
+            if terms not in judged:
+                judged[terms] = self._no_right(terms, envelope.iss)
+            problem = judged[terms]
             if problem is not None:
-                return problem, f"its terms are for {', '.join(sorted(terms.audiences))}", True
-        return None
+                barred.add(name)
+                detail = _for_whom(name, terms)
+                self.left_out.append(Refusal(envelope.iss, envelope.rid, envelope.ver, problem, detail, hostile=True))
+        return barred
 
     def _narrows(self, envelope: VerifiedEnvelope, row: Copy | None, phase: Phase) -> bool:
-        """True for fewer fields, or no more, of what an ended agreement lets us keep."""
+        """True for fewer fields, and nothing new in them, of what an ended agreement lets us keep."""
         mine = self._offers.get(row.id, {}).get(self._peer.row.id) if row is not None else None
-        return (
-            mine is not None
-            and keeps_copies(phase, self._peer.clauses)
-            and envelope.texts.keys() <= set(mine.fields.split(","))
-        )
+        if mine is None or row is None or row.state != State.LIVE or not keeps_copies(phase, self._peer.clauses):
+            return False
+        held = Held.read(row)
+        had = held.texts.keys() & set(mine.fields.split(","))
+        return all(n in had and held.value(n) == value for n, value in envelope.disclosed.items())
 
     def _no_right(self, terms: Terms, origin: str) -> NotAdmitted | None:
         return right_to_pass(
@@ -226,7 +244,7 @@ class Shelf:
             await schedule_erasure(self._core, self._tx, base, receipt=False, fields=lost)
         seq = await self._number()
         row = row_of(offered, replace(base, via=peer_id), keep=keep, change_seq=seq, now=self._situation.now)
-        self._set(row, references(row, {**Held.read(row).values}))
+        self._set(row, references(row, {n: value_in(text) for n, text in keep.items()} | dict(offered.disclosed)))
         self._note(row)
 
     def _others(self, base: Copy, offers: Mapping[int, Offer]) -> dict[str, str]:
@@ -299,6 +317,8 @@ class Shelf:
         """Apply the origin's instruction, whoever relays it; the marker is kept even for a record never seen."""
         document = verified.document
         row = self._copies.get((document.iss, document.rid))
+        if document.iss == self._peer.node_id and _never_held(row):
+            self._owed.append((document.iss, document.rid))  # the origin counts on us: it may have sent it meanwhile
         if row is not None and row.state == State.WITHDRAWN:
             if document.relay and not row.relay:
                 row = replace(row, relay=True, withdrawal=verified.token.decode("ascii"))
@@ -369,6 +389,8 @@ class Shelf:
             await tx.delete(AttachmentRef, {"copy": stale})
             await tx.delete(LinkRow, {"copy": stale})
         await tx.put(*[row for rows in self._refer.values() for row in rows])
+        for key in self._owed:
+            await schedule_erasure(self._core, tx, self._copies[key], receipt=True)
         return await self._fingerprints()
 
     async def _fingerprints(self) -> PeerRow:
@@ -397,6 +419,15 @@ def _key(value: object) -> tuple[str, str] | None:
             return document.iss, document.rid
         case _:
             return None
+
+
+def _never_held(row: Copy | None) -> bool:
+    """True if nothing of the record was ever here, so that no erasure will confirm its withdrawal."""
+    return row is None or (row.state == State.WITHDRAWN and row.vid is None)
+
+
+def _for_whom(name: str, terms: Terms) -> str:
+    return f"the terms of {name} are for {', '.join(sorted(terms.audiences))}"
 
 
 def _size(envelope: VerifiedEnvelope) -> int:

@@ -22,6 +22,7 @@ from federation.exchange import (
     ResetCursor,
     TakeAck,
     TakeMarks,
+    Unheard,
     Which,
 )
 from federation.exchange import (
@@ -69,6 +70,8 @@ class Sides:
                 return await self._intake.take(peer_id, effect.page)
             case NextPage():
                 return await self._sharing.page(peer_id, effect.after)
+            case Unheard():
+                return await self._sharing.unheard(peer_id, effect.upto)
             case TakeAck():
                 return await self._acks.take(peer_id, effect.ack)
             case Items():

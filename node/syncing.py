@@ -11,9 +11,23 @@ from typing import Any, Final
 
 from federation.client import Line, Meter, Rejected, TransportError
 from federation.errors import PeerError, ProtocolStateError
-from federation.exchange import Collect, Fetch, Intake, Push, Reconcile, SendAck, Session, SwapMarks, Tally, initiate
+from federation.exchange import (
+    Collect,
+    Effect,
+    Expect,
+    Fetch,
+    Intake,
+    Push,
+    Reconcile,
+    SendAck,
+    Session,
+    SwapMarks,
+    Tally,
+    initiate,
+)
 from federation.messages import Page, Put, Retract, Withdraw
 from governance.agreement import Phase
+from node.ahead import Ahead
 from node.attaching import Attachments
 from node.core import Core
 from node.errors import NodeError, PeerTrouble
@@ -92,7 +106,10 @@ class Syncing:
         self.before: Callable[[], Awaitable[object]] | None = None
 
     async def sync(self, who: Principal, ref: str | None = None) -> list[SyncView]:
-        """Sync with one peer, or with all; an error of one is in its view and does not stop the others."""
+        """Sync with one peer, or with all; an error of one is in its view and does not stop the others.
+
+        A peer without an address has to open the line to us, which is no error.
+        """
         who.need("write")
         async with self._core.store.read() as tx:
             rows = await tx.find(PeerRow)
@@ -101,6 +118,8 @@ class Syncing:
         gate = asyncio.Semaphore(self._pace.at_once)
 
         async def one(row: PeerRow) -> SyncView:
+            if not _has_address(row):
+                return SyncView(peer=row.name, node_id=row.node_id, ok=True, error="", waits=True)
             async with gate:
                 running = self._running.get(row.id)
                 if running is not None:  # it may have looked before the change that we are asked to carry
@@ -167,13 +186,24 @@ class Syncing:
         """Perform the machine's effects, here or there, until it is done."""
         machine: Session = initiate()
         sent: list[int] = []
+
+        async def perform(effect: Effect) -> Any:
+            if isinstance(effect, _THERE):
+                return await line.perform(effect)
+            return await self._sides.perform(peer_id, effect, sent)
+
+        ahead = Ahead(perform)
         value: Any = None
         heard = renewed = False
         try:
             while True:
                 effect = machine.send(value)
+                if isinstance(effect, Expect):
+                    ahead.expect(effect.effect)
+                    value = None
+                    continue
+                value = await ahead.perform(effect)
                 if isinstance(effect, _THERE):
-                    value = await line.perform(effect)
                     if isinstance(value, Page) and value.node_head not in ("", line.peer.head) and not renewed:
                         await self._peers.renew(peer_id, line)
                         renewed = True
@@ -182,14 +212,14 @@ class Syncing:
                         heard = await self._peers.exchange_agreement(peer_id)
                     if isinstance(effect, Push):
                         counted.went(effect.page)
-                else:
-                    value = await self._sides.perform(peer_id, effect, sent)
-                    if isinstance(effect, Intake):
-                        counted.came(effect.page)
-                        counted.refused += len(getattr(value, "refused", ()))
+                elif isinstance(effect, Intake):
+                    counted.came(effect.page)
+                    counted.refused += len(getattr(value, "refused", ()))
         except StopIteration as end:
             tally: Tally = end.value
             return tally
+        finally:
+            ahead.drop()
 
     async def _terms_with(self, peer_id: int) -> tuple[str, str | None]:
         async with self._core.store.read() as tx:
@@ -230,7 +260,7 @@ class Syncing:
         async with self._core.store.read() as tx:
             known = await tx.find(PeerRow)
         for row in known:
-            await self._sharing.settle(row.id)  # only a ledger that is up to date tells what a peer has to hear
+            await self._sharing.ledger.settle(row.id)  # only a ledger that is up to date tells what a peer has to hear
         async with self._core.store.read() as tx:
             rows = await tx.find(PeerRow)
             out = []

@@ -46,10 +46,10 @@ class Tracing:
         self._sharing = sharing
         self._peers = peers
 
-    async def explain(self, who: Principal, ref: str, to: str) -> ExplainView:
+    async def explain(self, who: Principal, ref: str, to: str, origin: str | None = None) -> ExplainView:
         """What a peer, a member or the public gets of a record, and which grants, clauses and rules decided."""
         who.need("write")
-        origin, rid = await self._readings.resolve(ref)
+        origin, rid = await self._readings.resolve(ref, origin)
         person = _PEOPLE.get(to.strip().lower())
         peer_row = None if person is not None else await self._peers.find(to)
         async with self._core.store.read() as tx:
@@ -57,7 +57,7 @@ class Tracing:
             situation = await self._core.situation(tx)
             told = None
             if peer_row is not None:
-                decision, peer = await self._sharing.decision_for(tx, held, peer_row.id)
+                decision, peer = await self._sharing.ledger.decision_for(tx, held, peer_row.id)
                 told = _told(await tx.get(Custody, peer_row.id, held.row.id), peer)
                 name = peer.row.name
             else:
@@ -227,7 +227,9 @@ def _told(line: Custody | None, peer: KnownPeer) -> str | None:
 def _fits(receipt: ReceiptRow, entry: Entry, line: Custody) -> bool:
     """True if a receipt answers this line and not an earlier state of the record."""
     if entry is Entry.PUT:
-        return receipt.state == "held" and receipt.ver >= line.ver
+        # A holder may have more of it from others, and a receipt of before a narrowing speaks of more than it has.
+        newer = receipt.ver > line.ver or (receipt.ver == line.ver and receipt.at >= line.at)
+        return receipt.state == "held" and (receipt.copy_id == line.copy_id or newer)
     return receipt.state == "erased" and receipt.at >= line.at
 
 

@@ -81,6 +81,7 @@ class Upkeep:
         """Apply what time and the policy file have changed, and clear from disk what has to go."""
         await self._policies.refresh()
         await self._end_phases()
+        await self._begin_agreements()
         await self._end_terms()
         await self._eraser.run()
 
@@ -129,6 +130,18 @@ class Upkeep:
         for peer in ended:
             await self._give_back(peer)
 
+    async def _begin_agreements(self) -> None:
+        """A peer whose agreement has just begun is due now; its ledger is decided anew by `Situation.under`."""
+        async with self._core.store.read() as tx:
+            situation = await self._core.situation(tx)
+            begun = [p for p in (await self._core.peers(tx, situation)).values() if _has_begun(p, situation.now)]
+        if not begun:
+            return
+        async with self._core.store.write() as tx:
+            for row in await tx.get_many(PeerRow, [(p.row.id,) for p in begun]):
+                await tx.put(replace(row, next_sync_at=situation.now))
+        self._core.bell.ring()
+
     async def _give_back(self, peer: KnownPeer) -> None:
         while True:
             async with self._core.store.write() as tx:
@@ -149,6 +162,13 @@ class Upkeep:
 
 
 Shelves = Callable[..., Awaitable[Shelf]]
+
+
+def _has_begun(peer: KnownPeer, now: int) -> bool:
+    """True from the start until the first session after it; one that fails has its own next time."""
+    if peer.clauses is None or peer.phase(now) is not Phase.ACTIVE or peer.row.failures:
+        return False
+    return (peer.row.last_sync_at or 0) < peer.clauses.starts <= now < peer.row.next_sync_at
 
 
 def _may_keep(peer: KnownPeer, now: int) -> bool:

@@ -61,6 +61,12 @@ class RecordInfo(View):
     regions: list[str] = []
 
 
+class NarrowView(RecordInfo):
+    """A record after its terms were to be narrowed."""
+
+    narrowed: bool = Field(description="false where nothing was narrower than what holds already: no version was made")
+
+
 class FieldView(View):
     """A field the reader may see."""
 
@@ -240,6 +246,7 @@ class PeerView(View):
     next_sync_at: int
     last_error: str
     failures: int
+    misconduct: int = Field(description="times it sent what no honest node sends: forged, not its to pass, not to form")
 
 
 class InviteView(View):
@@ -273,6 +280,7 @@ class SyncView(View):
     bytes_in: int = 0
     bytes_out: int = 0
     took_ms: float = 0
+    waits: bool = False  # the peer has no address: nothing was done, it opens the line to us
 
 
 class ExplainView(View):

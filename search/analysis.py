@@ -8,8 +8,9 @@ One cut serves queries and snippets, and `bulk` gives its terms at speed, so wha
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import add
 from typing import Final
 
 from search.document import primary_language
@@ -85,29 +86,39 @@ def written_form(raw: str, lang: str) -> str:
     return bare(compose(dotted(raw, lang)), lang)[:MAX_TERM_CHARS]
 
 
-def word_piece(quoted: str, lang: str, begin: int = 0) -> Piece:
-    """The piece of one run of a script that writes words; its body is empty if nothing but marks is in it."""
-    raw = quoted.lstrip(APOSTROPHES)
-    start = begin + len(quoted) - len(raw)
-    raw = raw.rstrip(APOSTROPHES)
+def word_terms(raw: str, lang: str) -> tuple[str, Sequence[str], str]:
+    """Body term, side terms and dictionary word of one run of a script that writes words, bare of apostrophes.
+
+    All are empty if nothing but marks is in the run, or no stem is left; the dictionary word if it is too long for one.
+    """
     composed = compose(raw)
     host = host_language(lang, script_of(composed))
     if host in DOTTED_I_LANGUAGES:
         composed = compose(dotted(raw, host))
     word = bare(composed, host)[:MAX_TERM_CHARS]
     if not word:
-        return Piece("", (), (), start, start + len(raw))
+        return "", (), ""
     body, plain = term(word, host), fold(word)
-    side: list[str]
+    if not body:
+        return "", (), ""
+    side: list[str] = []
     if has_rules(host):
-        twin = unaccented(word, plain, body, host)
-        side = [twin] if twin else []
+        if twin := unaccented(word, plain, body, host):
+            side.append(twin)
         if host in COMPOUNDING and len(word) >= MIN_COMPOUND_CHARS:
             side += word_grams(plain)
     else:
         side = word_grams(body)
-    words = (dictionary_word(word, plain),) if len(word) <= MAX_DICTIONARY_WORD else ()
-    return Piece(body, tuple(side), words, start, start + len(raw))
+    return body, side, dictionary_word(word, plain) if len(word) <= MAX_DICTIONARY_WORD else ""
+
+
+def word_piece(quoted: str, lang: str, begin: int = 0) -> Piece:
+    """The piece of one run of a script that writes words; its body is empty if nothing but marks is in it."""
+    raw = quoted.lstrip(APOSTROPHES)
+    start = begin + len(quoted) - len(raw)
+    raw = raw.rstrip(APOSTROPHES)
+    body, side, word = word_terms(raw, lang)
+    return Piece(body, tuple(side), (word,) if word else (), start, start + len(raw))
 
 
 def _with_origins(run: str) -> tuple[str, list[int] | None]:
@@ -123,6 +134,8 @@ def _with_origins(run: str) -> tuple[str, list[int] | None]:
 
 def cut_grams(composed: str, size: int) -> list[str]:
     """The grams of a composed, simplified run; a shorter run is one gram."""
+    if size == EAST_GRAM and len(composed) >= size:
+        return list(map(add, composed, composed[1:]))
     return [composed[i : i + size] for i in range(max(1, len(composed) - size + 1))]
 
 

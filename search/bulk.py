@@ -2,10 +2,12 @@
 
 Most words of a text have been seen before. A text is cut at ASCII marks and spaces, which costs nothing, and each
 chunk's terms come from a cache; only a new chunk is analysed. What a cache returns depends on nothing but the chunk.
+Nothing here runs once for each word but C: look-ups are mapped, results joined.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,10 +20,10 @@ from search.analysis import (
     raw_tokens,
     whole_word,
     word_grams,
-    word_piece,
+    word_terms,
 )
 from search.document import primary_language
-from search.scripts import HAN, HAS_GRAM_SCRIPT, SCRIPT_RUN, compose, simplify_han, token_pattern
+from search.scripts import APOSTROPHES, HAN, HAS_GRAM_SCRIPT, SCRIPT_RUN, compose, is_token, simplify_han, token_pattern
 from search.stemming import COMPOUNDING, DOTTED_I_LANGUAGES, GRAM_LANGUAGES, has_rules, host_language, stem
 
 CACHE_CHARS: Final = 1_000_000  # of chunks a language, about 30 MB with their terms; Zipf keeps most look-ups inside
@@ -61,10 +63,11 @@ class _Cuts(dict[str, str]):
     def __init__(self, lang: str) -> None:
         super().__init__()
         self.side: dict[str, str] = {}
-        self.words: dict[str, str] = {}
+        self.odd: dict[str, str] = {}  # dictionary words where they are not the chunk itself: few, so looked up quickly
         self.chars = 0
         self.table = _CUT_ONLY if lang in DOTTED_I_LANGUAGES else _CUT_AND_LOWER
         self.has_runs = lang in GRAM_LANGUAGES
+        self.max_chunk = MAX_CACHED_GRAMS if self.has_runs else MAX_CHUNK_CHARS
         # Twins and compound grams mean a set; where every word has grams, their repetition is how often it occurs.
         self.is_side_set = has_rules(lang)
         self._lang = lang
@@ -78,7 +81,8 @@ class _Cuts(dict[str, str]):
         self.chars += len(chunk)
         if side:
             self.side[chunk] = side
-        self.words[chunk] = words
+        if words != chunk:
+            self.odd[chunk] = words
         self[chunk] = body
         return body
 
@@ -90,7 +94,11 @@ class _Cuts(dict[str, str]):
         return stem(word, self._host), side, word if len(word) <= MAX_DICTIONARY_WORD else ""
 
     def cut(self, chunk: str) -> tuple[str, str, str]:
-        """The terms of a chunk by analysis."""
+        """The terms of a chunk by analysis; in texts of runs without single characters, see `_characters`."""
+        run = SCRIPT_RUN.fullmatch(chunk)
+        if run and run.lastgroup not in GRAM_OF and is_token(chunk):
+            term, beside, word = word_terms(chunk.strip(APOSTROPHES), self._lang)
+            return term, " ".join(beside), word
         body: list[str] = []
         side: list[str] = []
         words: list[str] = []
@@ -99,14 +107,15 @@ class _Cuts(dict[str, str]):
                 if size := GRAM_OF.get(run.lastgroup or ""):
                     composed = simplify_han(compose(run.group()))
                     body += cut_grams(composed, size)
-                    words += {*HAN.findall(composed), *whole_word(composed, size)}
+                    words += whole_word(composed, size)
+                    if not self.has_runs:
+                        words += set(HAN.findall(composed))
                 else:
-                    piece = word_piece(run.group(), self._lang)
-                    if piece.body:
-                        body.append(piece.body)
-                        side += piece.side
-                        words += piece.words
-        return " ".join(body), " ".join(side), " ".join(words)
+                    term, beside, word = word_terms(run.group().strip(APOSTROPHES), self._lang)
+                    body.append(term)
+                    side += beside
+                    words.append(word)
+        return _joined(body), " ".join(side), _joined(words)
 
 
 _caches: dict[str, _Cuts] = {}
@@ -121,41 +130,57 @@ def _cuts_of(lang: str) -> _Cuts:
     return cuts
 
 
-def _chunks(text: str, cuts: _Cuts) -> list[str]:
-    if cuts.has_runs:
-        return token_pattern().findall(text)
+def _chunks(text: str, cuts: _Cuts) -> tuple[list[str], set[str]]:
+    """The chunks of a text in order, and each once. Long ones are cut further, so that they are no chunks of marks."""
     chunks = text.encode("utf-8", "replace").translate(cuts.table).decode().split()
-    if max(map(len, chunks), default=0) <= MAX_CHUNK_CHARS:
-        return chunks
-    return [part for c in chunks for part in ((c,) if len(c) <= MAX_CHUNK_CHARS else token_pattern().findall(c))]
+    distinct = set(chunks)
+    longest = cuts.max_chunk
+    if max(map(len, distinct), default=0) <= longest:
+        return chunks, distinct
+    cut = token_pattern().findall
+    chunks = [part for c in chunks for part in ((c,) if len(c) <= longest else cut(c))]
+    return chunks, set(chunks)
 
 
-def _of_runs(tokens: list[str], cuts: _Cuts) -> IndexTerms:
+def _characters(text: str) -> set[str]:
+    """The Han characters of a text, as dictionary words; those that no version of Unicode here knows are no tokens."""
+    known = filter(str.isalnum, HAN.findall("".join(set(text))))
+    return set(simplify_han(compose("".join(known))))
+
+
+def _of_runs(text: str, cuts: _Cuts) -> IndexTerms:
     """The terms of a text in a script without spaces: its clauses are cut each time, only short runs are cached."""
-    distinct = set(tokens)
-    clauses = {t: cuts.cut(t) for t in distinct if len(t) > MAX_CACHED_GRAMS and HAS_GRAM_SCRIPT.search(t)}
-    body = " ".join([clauses[t][0] if t in clauses else cuts[t] for t in tokens])
-    short = distinct - clauses.keys()
-    side = [terms for t in tokens if (terms := clauses[t][1] if t in clauses else cuts.side.get(t))]
-    words = " ".join([*map(cuts.words.__getitem__, short), *(words for _, _, words in clauses.values())])
-    return IndexTerms(body, " ".join(side), " ".join(set(words.split())))
+    chunks, distinct = _chunks(text, cuts)
+    long = [c for c in distinct if len(c) > MAX_CACHED_GRAMS and HAS_GRAM_SCRIPT.search(c)]
+    clauses = {c: cuts.cut(c) for c in long}
+    short = distinct.difference(clauses)
+    body = {c: terms for c, (terms, _, _) in clauses.items()} | {c: cuts[c] for c in short}
+    side = {c: terms for c, (_, terms, _) in clauses.items() if terms}
+    side |= {c: cuts.side[c] for c in cuts.side.keys() & short}
+    words = {*map(cuts.odd.get, short, short), *(words for _, _, words in clauses.values()), *_characters(text)}
+    beside = map(side.get, chunks) if side else ()
+    return IndexTerms(_joined(map(body.__getitem__, chunks)), _joined(beside), _joined(words))
+
+
+def _joined(terms: Iterable[str | None]) -> str:
+    return " ".join(filter(None, terms))
 
 
 def index_terms(text: str, lang: str) -> IndexTerms:
     """The terms of a text as the engines index them."""
     cuts = _cuts_of(primary_language(lang))
-    chunks = _chunks(text, cuts)
     if cuts.has_runs:
-        return _of_runs(chunks, cuts)
-    distinct = set(chunks)
+        return _of_runs(text, cuts)
+    chunks, distinct = _chunks(text, cuts)
     body = " ".join(map(cuts.__getitem__, chunks))
-    beside = (distinct if cuts.is_side_set else chunks) if cuts.side else ()
-    side = " ".join(filter(None, map(cuts.side.get, beside)))
-    words = " ".join(map(cuts.words.__getitem__, distinct))
-    return IndexTerms(body, side, words)
+    beside: Iterable[str] = ()
+    if cuts.side:
+        beside = cuts.side.keys() & distinct if cuts.is_side_set else chunks
+    words = " ".join(map(cuts.odd.get, distinct, distinct))
+    return IndexTerms(body, _joined(map(cuts.side.get, beside)), words)
 
 
 def body_terms(text: str, lang: str) -> str:
     """The body terms of a text alone."""
     cuts = _cuts_of(primary_language(lang))
-    return " ".join(map(cuts.__getitem__, _chunks(text, cuts)))
+    return " ".join(map(cuts.__getitem__, _chunks(text, cuts)[0]))

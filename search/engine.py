@@ -36,10 +36,12 @@ class Results:
 class SearchEngine(Protocol):
     """A full-text engine over one folder."""
 
-    def apply(self, puts: Seq[Entry], deletes: Seq[str], position: int) -> None:
+    def apply(self, puts: Seq[Entry], deletes: Seq[str], position: int, *, more: bool = False) -> None:
         """Replace all entries of the put keys, delete keys, and remember `position`, durably.
 
         After a crash the position is never ahead of the entries; feeding again from the position makes it whole.
+        With `more`, another apply follows at once: the engine may keep this one, unseen and not durable, until an
+        apply without it; `position` then tells the older one. An apply that raises drops what was kept so.
         """
         ...
 

@@ -191,7 +191,7 @@ class MemoryEngine:
         self._writing = threading.Lock()
         self._snapshot = MemorySnapshot(())
 
-    def apply(self, puts: Sequence[Entry], deletes: Sequence[str], position: int) -> None:
+    def apply(self, puts: Sequence[Entry], deletes: Sequence[str], position: int, *, more: bool = False) -> None:  # noqa: ARG002
         """See the port."""
         with self._writing:
             for key in [*deletes, *(entry.key for entry in puts)]:

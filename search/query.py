@@ -79,8 +79,9 @@ def _part(match: re.Match[str]) -> Part | None:
         text = " ".join(phrase.split())
         return Part(PartKind.PHRASE, text, excluded) if text else None
     word: str = match.group("word")
-    stem = word.rstrip("*")
-    if stem != word and len(stem) >= MIN_PREFIX_CHARS:
+    # A hyphen that excludes nothing means nothing; written again at the start of a word it would exclude.
+    stem = (word if excluded else word.lstrip("-")).rstrip("*")
+    if word.endswith("*") and len(stem) >= MIN_PREFIX_CHARS:
         return Part(PartKind.PREFIX, stem, excluded)
     return Part(PartKind.WORD, stem, excluded) if stem else None
 

@@ -33,6 +33,7 @@ _BASIC_PLANE_END: Final = 0x10000
 _LIGATURES: Final = str.maketrans(
     {"ı": "i", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ħ": "h", "ŋ": "n", "ə": "e"}
 )
+_KEPT_FOLDINGS: Final = 0x2000  # what accented letters and their marks are below; a text cannot fill memory with others
 _STRESS: Final = ("\u0300", "\u0301")  # written over Cyrillic vowels in teaching texts only
 # The marks that readers of Indic scripts write or leave out freely.
 _NUKTAS: Final = str.maketrans(
@@ -62,6 +63,12 @@ def token_pattern() -> re.Pattern[str]:
     return re.compile(rf"(?:[{APOSTROPHES}{''.join(ranges)}]+|(?:(?=\w)[\U00010000-\U000e01ef])+)+")
 
 
+def is_token(text: str) -> bool:
+    """True if the text is one raw token. Not by `fullmatch`: where that fails, the pattern backtracks for ever."""
+    found = token_pattern().match(text)
+    return found is not None and found.end() == len(text)
+
+
 def compose(text: str) -> str:
     """NFKC, casefold, NFKC again: casefolding can leave text decomposed."""
     if text.isascii():
@@ -75,6 +82,20 @@ def simplify_han(text: str) -> str:
     return text.translate(TO_SIMPLIFIED) if _TRADITIONAL.search(text) else text
 
 
+class _Folding(dict[int, str | int | None]):
+    """What becomes of each character of a decomposed word: marks go, letters of their own get their usual writing."""
+
+    def __missing__(self, code: int) -> str | int | None:
+        char = chr(code)
+        folded = None if unicodedata.combining(char) else _LIGATURES.get(code, code)
+        if code < _KEPT_FOLDINGS:
+            self[code] = folded
+        return folded
+
+
+_FOLDING: Final = _Folding()
+
+
 def fold(word: str) -> str:
     """A composed, casefolded word without accents, as readers type it on a keyboard that lacks them."""
     if word.isascii():
@@ -84,6 +105,7 @@ def fold(word: str) -> str:
     parts = unicodedata.normalize("NFD", word)
     if _CYRILLIC.search(word):
         # й and ї are letters of their own; ё is written as е by most.
-        parts = "".join(c for c in parts if c not in _STRESS)
+        for mark in _STRESS:
+            parts = parts.replace(mark, "")
         return unicodedata.normalize("NFC", parts).replace("ё", "е")
-    return "".join(c for c in parts if not unicodedata.combining(c)).translate(_LIGATURES)
+    return parts.translate(_FOLDING)

@@ -5,22 +5,32 @@ Cut by our own analysis, so every form that was found is shown. The caller passe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from search.analysis import GRAM_MARK, SOUTH_EAST_GRAM, Piece, folded, pieces, raw_tokens
+from search.analysis import GRAM_MARK, SOUTH_EAST_GRAM, Piece, folded, pieces
 from search.document import primary_language
 from search.near import SHARED_START, allowed_slips, distance
 from search.plan import MIN_INSIDE_CHARS, Bag, Clause, Field, Prefix, Sequence, compile_plan
-from search.query import Query
+from search.query import Part, Query
 from search.scripts import SOUTH_EAST_RUN as _SOUTH_EAST
+from search.scripts import token_pattern
 
 SNIPPET_CHARS: Final = 240  # two lines on a desk, five on a phone
 MAX_TEXT_CHARS: Final = 200_000  # of a text looked at: a hit beyond it is found, its snippet is the text's beginning
 LEAD_CHARS: Final = 40  # of context before the first hit
+KEPT_QUERIES: Final = 256  # a page of hits asks the same for each
+KEPT_TOKENS: Final = 20_000  # ten megabytes or so; analysing a word costs a hundred times its look-up
+MAX_KEPT_CHARS: Final = 48  # longer ones are clauses and keys, which seldom come again
+
+KEPT_PAGES: Final = 16  # queries in several languages that are being answered at one time
+KEPT_CHARS: Final = 4_096
+MAX_DECIDED: Final = 5_000  # tokens of one query, more than a page of hits has
 
 Snippet = list[tuple[str, bool]]
+Inside = dict[str, tuple[tuple[int, int], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +67,36 @@ def _wanted(clauses: Collection[Clause]) -> _Wanted:
     )
 
 
+@lru_cache(maxsize=KEPT_QUERIES)
+def _clauses(parts: tuple[Part, ...], languages: tuple[str, ...], primary: str) -> tuple[Clause, ...]:
+    """What of a query can be shown in a text of one language; the same for every hit of a page."""
+    plan = compile_plan(Query(parts=parts, languages=languages), [primary])
+    return tuple(clause for clause in plan.ranked if not clause.optional)
+
+
+@lru_cache(maxsize=KEPT_PAGES)
+def _decided(parts: tuple[Part, ...], languages: tuple[str, ...], primary: str) -> Inside:  # noqa: ARG001 - the key
+    """Where in each token the query hits, filled while a page's texts are read."""
+    return {}
+
+
+@lru_cache(maxsize=KEPT_TOKENS)
+def _kept_pieces(raw: str, primary: str) -> tuple[Piece, ...]:
+    return tuple(pieces(raw, primary))
+
+
 def hits(text: str, lang: str, query: Query) -> list[tuple[int, int]]:
     """Where the query's words are in a text of the language: ranges in order that do not overlap."""
     primary = primary_language(lang)
-    plan = compile_plan(query, [primary])
-    clauses = [clause for clause in plan.ranked if not clause.optional]
+    clauses = _clauses(query.parts, query.languages, primary)
     if not clauses:
         return []
     read = text[:MAX_TEXT_CHARS]
-    wanted = _wanted(clauses)
-    found = _ranges(read, primary, wanted.holds)
+    found = _ranges(read, primary, _wanted(clauses).holds, _decided(query.parts, query.languages, primary))
     if not found:
         # What was found only as a near word, or as a part of a longer one, is shown as that.
         words = [clause.word for clause in clauses if clause.word]
-        found = _ranges(read, primary, lambda piece: _is_near(piece, words)) if words else []
+        found = _ranges(read, primary, lambda piece: _is_near(piece, words), {}) if words else []
     return [(start, end) for start, end in found if not _is_scrap(text[start:end], clauses)]
 
 
@@ -93,17 +119,43 @@ def _is_scrap(shown: str, clauses: Collection[Clause]) -> bool:
     return bool(runs) and len(shown) * 2 < min(runs)
 
 
-def _ranges(text: str, primary: str, is_hit: Callable[[Piece], bool]) -> list[tuple[int, int]]:
+def _ranges(text: str, primary: str, is_hit: Callable[[Piece], bool], inside: Inside) -> list[tuple[int, int]]:
+    """The hits of a text; `inside` keeps what was decided of a token, as most tokens come again."""
+    tokens = token_pattern().findall(text)
+    if len(inside) > MAX_DECIDED:
+        inside.clear()
+    for raw in set(tokens) - inside.keys():
+        cut = _kept_pieces(raw, primary) if len(raw) <= MAX_KEPT_CHARS else pieces(raw, primary)
+        inside[raw] = tuple((piece.start, piece.end) for piece in cut if is_hit(piece))
+    found = sorted(
+        (at + start, at + end)
+        for raw in set(tokens)
+        if inside[raw]
+        for at in _places(text, raw)
+        for start, end in inside[raw]
+    )
     ranges: list[tuple[int, int]] = []
-    for raw, offset in raw_tokens(text):
-        for piece in pieces(raw, primary, offset):
-            if not is_hit(piece):
-                continue
-            if ranges and piece.start <= ranges[-1][1]:
-                ranges[-1] = ranges[-1][0], max(ranges[-1][1], piece.end)
-            else:
-                ranges.append((piece.start, piece.end))
+    for start, end in found:
+        if ranges and start <= ranges[-1][1]:
+            ranges[-1] = ranges[-1][0], max(ranges[-1][1], end)
+        else:
+            ranges.append((start, end))
     return ranges
+
+
+def _places(text: str, raw: str) -> Iterator[int]:
+    """Where a token stands in a text: not inside another, since a token reaches as far as its characters do."""
+    at = text.find(raw)
+    while at >= 0:
+        end = at + len(raw)
+        if not (at and _is_inner(text[at - 1])) and not (end < len(text) and _is_inner(text[end])):
+            yield at
+        at = text.find(raw, end)
+
+
+@lru_cache(maxsize=KEPT_CHARS)
+def _is_inner(char: str) -> bool:
+    return token_pattern().match(char) is not None
 
 
 def _window(text: str, ranges: list[tuple[int, int]], size: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import snowballstemmer
 
-from search.scripts import APOSTROPHES, fold
+from search.scripts import APOSTROPHES, fold, is_token
 
 # BCP 47 primary subtag to the Snowball algorithm. Croatian and Bosnian share the Serbian one, which writes Latin.
 STEMMERS: Final = {
@@ -53,6 +53,8 @@ _SCRIPTS: Final = {
     "armenian": re.compile("[\u0530-\u058f]"),
     "arabic": re.compile("[\u0600-\u06ff]"),
 }
+
+_ONE_SCRIPT: Final = re.compile("|".join(f"(?P<{name}>{letters.pattern}+)" for name, letters in _SCRIPTS.items()))
 
 _ANY_APOSTROPHE: Final = re.compile(f"[{APOSTROPHES}]")
 _ELISION_LANGUAGES: Final = frozenset({"fr", "it", "ca", "oc", "lmo", "fur"})
@@ -94,6 +96,8 @@ class _Stemmers(threading.local):
         found = self._of.get(algorithm)
         if found is None:
             found = self._of[algorithm] = snowballstemmer.stemmer(algorithm)
+            if hasattr(found, "maxCacheSize"):
+                found.maxCacheSize = 0  # our callers keep what they need; its own cache costs more than a stem
         return found
 
 
@@ -104,6 +108,8 @@ def script_of(word: str) -> str | None:
     """The alphabet of a composed word, None for numbers and scripts without rules of ours."""
     if word.isascii():
         return None if word.isdigit() else "latin"
+    if pure := _ONE_SCRIPT.fullmatch(word):
+        return pure.lastgroup
     return next((name for name, pattern in _SCRIPTS.items() if pattern.search(word)), None)
 
 
@@ -130,6 +136,8 @@ def bare(word: str, lang: str) -> str:
     """A composed word without elided articles, apostrophes and what Turkish writes after one."""
     if word.isalnum():
         return word
+    if not _ANY_APOSTROPHE.search(word) and is_token(word):
+        return word  # with marks, as in Indic scripts
     word = _ANY_APOSTROPHE.sub("'", word)
     if lang in _ELISION_LANGUAGES:
         word = _ELISION.sub("", word)

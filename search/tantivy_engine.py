@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from typing import Final
 from search import finding
 from search.document import Entry, Viewer
 from search.engine import Refetch, Results
-from search.errors import IndexCorrupt
+from search.errors import IndexCorrupt, SearchError
 from search.query import Query
 from search.tantivy_part import SCHEMA_VERSION, Part, translated
 from search.tantivy_plan import TantivySnapshot
@@ -28,6 +29,7 @@ PART_ENTRIES: Final = 16_000  # erasing a record writes as many again; 8,000 mad
 SMALL_PART_ENTRIES: Final = 1_000
 SMALL_TIER_ENTRIES: Final = 8_000  # a tier with more goes on in large parts, so that a search opens few
 REFETCH_KEYS: Final = 500  # asked of the database at once
+MAX_OPEN_WRITERS: Final = 8  # each has threads and, once it is given entries, a heap
 _MANIFEST: Final = "manifest.json"
 _PARTS: Final = "parts"
 
@@ -41,6 +43,7 @@ class TantivyEngine:
         self._writing = threading.Lock()
         self._position = 0
         self._serial = 0
+        self._staged_position: int | None = None  # of what was applied and waits for the commit
         self._parts: list[Part] = []
         with translated("opening the index"):
             (folder / _PARTS).mkdir(parents=True, exist_ok=True)
@@ -102,6 +105,8 @@ class TantivyEngine:
         """The tier's newest part with room, or a new one."""
         last = next((part for part in reversed(self._parts) if part.tier is tier), None)
         if last is None or last.size >= self._room(tier):
+            if last is not None:
+                self._commit()
             last = self._new_part(tier)
             self._parts.append(last)
         return last
@@ -111,20 +116,28 @@ class TantivyEngine:
         written = sum(part.size for part in self._parts if part.tier is tier)
         return self._part_entries if written > SMALL_TIER_ENTRIES else min(SMALL_PART_ENTRIES, self._part_entries)
 
-    def apply(self, puts: Sequence[Entry], deletes: Sequence[str], position: int) -> None:
+    def apply(self, puts: Sequence[Entry], deletes: Sequence[str], position: int, *, more: bool = False) -> None:
         """See the port. The wider tier is written first: a narrowed record leaves it before it is anywhere else."""
         gone = list(dict.fromkeys([*deletes, *(entry.key for entry in puts)]))
+        # Entries of one language side by side share their terms: what both analysis and postings look up stays near.
+        ordered = sorted(puts, key=lambda entry: entry.lang)
         with self._writing:
-            for tier in Viewer:
-                self._apply_tier(tier, [entry for entry in puts if entry.tier is tier], gone)
-            self._position = position
-            self._write_manifest()
-            self._publish()
+            try:
+                for tier in Viewer:
+                    self._apply_tier(tier, [entry for entry in ordered if entry.tier is tier], gone)
+                self._staged_position = position
+                if not more:
+                    self._settle()
+            except BaseException:
+                self._abandon()
+                raise
 
     def _apply_tier(self, tier: Viewer, puts: Sequence[Entry], gone: Sequence[str]) -> None:
         for part in [part for part in self._parts if part.tier is tier]:
             if any(part.may_hold(key) for key in gone):
-                part.write((), gone)
+                part.stage((), gone)
+        if sum(part.is_dirty for part in self._parts) > MAX_OPEN_WRITERS:
+            self._commit()
         self._fill(tier, iter(puts), self._open_part)
 
     def _fill(self, tier: Viewer, puts: Iterator[Entry], open_part: Callable[[Viewer], Part]) -> int:
@@ -133,9 +146,32 @@ class TantivyEngine:
         for first in puts:
             part = open_part(tier)
             batch = [first, *islice(puts, max(0, self._room(tier) - part.size - 1))]
-            part.write(batch, ())
+            part.stage(batch, ())
             written += len(batch)
         return written
+
+    def _commit(self) -> None:
+        """Make all that is staged durable, the wider tier first."""
+        for tier in Viewer:
+            for part in self._parts:
+                if part.tier is tier:
+                    part.commit()
+
+    def _settle(self) -> None:
+        """Make all that is staged durable and visible."""
+        if self._staged_position is None:
+            return
+        self._commit()
+        self._position, self._staged_position = self._staged_position, None
+        self._write_manifest()
+        self._publish()
+
+    def _abandon(self) -> None:
+        """Forget all that is staged: the position says that it is to be fed again."""
+        self._staged_position = None
+        for part in self._parts:
+            with suppress(SearchError):  # the error that led here is being raised, and every lock must be released
+                part.abandon()
 
     def position(self) -> int:
         """See the port."""
@@ -160,11 +196,13 @@ class TantivyEngine:
     def erase(self, keys: Sequence[str], refetch: Refetch) -> None:
         """See the port. Every part that may hold bytes of a key goes, whole; many keys cost one rewrite."""
         with self._writing:
+            self._settle()
             self._rewrite([part for part in self._parts if any(part.may_hold(key) for key in keys)], keys, refetch)
 
     def tidy(self, refetch: Refetch) -> int:
         """See the port: parts of which most is dead."""
         with self._writing:
+            self._settle()
             return self._rewrite([part for part in self._parts if part.alive * 2 < part.size], (), refetch)
 
     def _rewrite(self, old: Sequence[Part], erased: Sequence[str], refetch: Refetch) -> int:
@@ -175,14 +213,22 @@ class TantivyEngine:
 
         def open_part(tier: Viewer) -> Part:
             if not fresh or fresh[-1].tier is not tier or fresh[-1].size >= self._room(tier):
+                if fresh:
+                    fresh[-1].commit()
                 fresh.append(self._new_part(tier))
             return fresh[-1]
 
         written = 0
-        for tier in Viewer:
-            neighbours = {key for part in old if part.tier is tier for key in part.live_keys()}
-            wanted = list(dict.fromkeys([*sorted(neighbours), *erased]))
-            written += self._fill(tier, _fetched(wanted, tier, refetch), open_part)
+        try:
+            for tier in Viewer:
+                neighbours = {key for part in old if part.tier is tier for key in part.live_keys()}
+                wanted = list(dict.fromkeys([*sorted(neighbours), *erased]))
+                written += self._fill(tier, _fetched(wanted, tier, refetch), open_part)
+            if fresh:
+                fresh[-1].commit()
+        finally:
+            for part in fresh:
+                part.abandon()
         self._parts = [part for part in self._parts if part not in old] + fresh
         self._write_manifest()
         self._publish()
@@ -192,6 +238,7 @@ class TantivyEngine:
     def clear(self) -> None:
         """See the port."""
         with self._writing:
+            self._abandon()
             self._parts, self._position = [], 0
             self._write_manifest()
             self._publish()
@@ -200,6 +247,7 @@ class TantivyEngine:
     def close(self) -> None:
         """See the port."""
         with self._writing:
+            self._abandon()
             self._parts = []
             self._publish()
 

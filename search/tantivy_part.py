@@ -129,6 +129,8 @@ class Part:
     def __init__(self, tier: Viewer, folder: Path) -> None:
         self.tier = tier
         self.folder = folder
+        self._writer: tantivy.IndexWriter | None = None
+        self._forget_staged()
         with translated(f"opening {folder.name}"):
             self._index = tantivy.Index(schema(), str(folder))
             self._index.config_reader("manual")
@@ -145,36 +147,70 @@ class Part:
 
     @property
     def size(self) -> int:
-        """Documents in its files, dead ones too."""
-        return self.opened.size
+        """Documents in its files, dead ones too, and those that wait for the commit."""
+        return self.opened.size + self._staged
 
     @property
     def alive(self) -> int:
         """Documents that a search can meet."""
         return self.opened.alive
 
+    @property
+    def is_dirty(self) -> bool:
+        """True if something waits for the commit."""
+        return self._writer is not None
+
     def may_hold(self, key: str) -> bool:
         """True if bytes of the key's entries, alive or dead, may be in the part's files."""
-        return self.opened.searcher.doc_freq("key", key) > 0 or key in self._deleted
+        return self._has(key) or key in self._deleted
 
-    def write(self, puts: Iterable[Entry], deletes: Iterable[str]) -> None:
-        """One durable commit: deletes first, by the raw text key, then puts."""
-        gone = [key for key in deletes if self.opened.searcher.doc_freq("key", key)]
+    def _has(self, key: str) -> bool:
+        return key in self._staged_keys or self.opened.searcher.doc_freq("key", key) > 0
+
+    def stage(self, puts: Iterable[Entry], deletes: Iterable[str]) -> None:
+        """Hand over deletes, by the raw text key, then puts; Tantivy's thread writes them while more is analysed."""
+        gone = [key for key in deletes if self._has(key)]
         self._note(gone)
         with translated(f"writing {self.folder.name}"):
-            writer = self._index.writer(WRITER_HEAP_BYTES, 1)
+            if self._writer is None:
+                self._writer = self._index.writer(WRITER_HEAP_BYTES, 1)
+            for key in gone:
+                self._writer.delete_documents_by_term("key", key)
+            for entry in puts:
+                self._writer.add_document(as_document(entry))
+                self._staged += 1
+                self._staged_keys.add(entry.key)
+
+    def commit(self) -> None:
+        """Make durable what was staged. It is seen by who takes `opened` from now on."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        with translated(f"writing {self.folder.name}"):
             try:
-                for key in gone:
-                    writer.delete_documents_by_term("key", key)
-                for entry in puts:
-                    writer.add_document(as_document(entry))
                 writer.commit()
             except BaseException:
                 writer.rollback()
                 raise
             finally:
                 writer.wait_merging_threads()
+                self._forget_staged()
             self._reload()
+
+    def abandon(self) -> None:
+        """Forget what was staged and not committed."""
+        writer, self._writer = self._writer, None
+        self._forget_staged()
+        if writer is not None:
+            with translated(f"writing {self.folder.name}"):
+                try:
+                    writer.rollback()
+                finally:
+                    writer.wait_merging_threads()
+
+    def _forget_staged(self) -> None:
+        self._staged = 0
+        self._staged_keys: set[str] = set()
 
     def _reload(self) -> None:
         self._index.reload()

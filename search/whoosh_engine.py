@@ -149,7 +149,7 @@ class WhooshEngine:
                 raise
             writer.commit(optimize=rewrite)
 
-    def apply(self, puts: Sequence[Entry], deletes: Sequence[str], position: int) -> None:
+    def apply(self, puts: Sequence[Entry], deletes: Sequence[str], position: int, *, more: bool = False) -> None:  # noqa: ARG002
         """See the port."""
         with self._lock, _translated("writing"):
             self._write(puts, list(dict.fromkeys([*deletes, *(entry.key for entry in puts)])), rewrite=False)

@@ -20,6 +20,7 @@ from federation.exchange import (
     Answer,
     Collect,
     Effect,
+    Expect,
     Fetch,
     Push,
     Reconcile,
@@ -297,6 +298,7 @@ class WorldNode:
 
     async def introduce(self) -> None:
         """Keep our own history, as opening a node does."""
+        self.core.earliest = self.history.current.iat
         async with self.core.store.write() as tx:
             await tx.put(OriginRow(self.id, write_history(self.history), self.name))
 
@@ -502,7 +504,9 @@ class World:
         try:
             while True:
                 effect = machine.send(value)
-                if isinstance(effect, THERE):
+                if isinstance(effect, Expect):
+                    value = None
+                elif isinstance(effect, THERE):
                     value = await self._there(here, there, effect, number, fault)
                     number += 1
                 else:
@@ -536,7 +540,7 @@ class World:
         """A message over the wire's own forms, and its answer back."""
         match effect:
             case Fetch():
-                machine = answer_fetch(effect.after, Marks.parse(effect.marks.text()))
+                machine = answer_fetch(effect.after, Marks.parse(effect.marks.text()), begin=effect.begin)
             case Push():
                 page = read_page(write_page(effect.page))
                 assert page == effect.page

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.options import Yes
 from node.cli.output import emit, pairs, say, table, when, words
@@ -51,7 +52,7 @@ def disable(name: Name, yes: Yes = False) -> None:
     """Shut an account, its sessions and its tokens."""
     confirm(f"Shut the account {name}?", yes)
     with connect() as node:
-        view = node.post(AccountView, f"/accounts/{name}/disable")
+        view = node.post(AccountView, f"/accounts/{segment(name)}/disable")
     emit(view, lambda v: f"{v.name} can not sign in any more.")
 
 
@@ -95,6 +96,6 @@ def list_tokens() -> None:
 def revoke(label: Label) -> None:
     """End a token at once."""
     with connect() as node:
-        node.delete(f"/tokens/{label}")
+        node.delete(f"/tokens/{segment(label)}")
     emit({"revoked": label}, lambda _: None)
     say(f"The token {label} is good for nothing now.")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.output import emit, short_node, table, words
 from node.cli.session import command
@@ -41,7 +42,7 @@ def remove(circle: Circle, peer: Members) -> None:
 
 def _change(circle: str, change: dict[str, list[str]]) -> None:
     with connect() as node:
-        view = node.post(CircleView, f"/circles/{circle}/members", change)
+        view = node.post(CircleView, f"/circles/{segment(circle)}/members", change)
     emit(view, lambda v: f"The circle has {len(v.members)} members now.")
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 from pydantic import TypeAdapter, ValidationError
@@ -131,6 +132,13 @@ async def _feed(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
         await asyncio.sleep(0)  # reading the source is not asynchronous; let the answers in between
 
 
+def segment(reference: str) -> str:
+    """A name or id inside a path; names may hold slashes, question marks and spaces."""
+    if reference.strip() in ("", ".", ".."):
+        raise BadInput(f"{reference!r} names nothing: give a name or an id")
+    return quote(reference, safe="")
+
+
 def _query(params: Params) -> list[tuple[str, str]]:
     """What was given; lists are repeated, truth is written as JSON writes it."""
     out: list[tuple[str, str]] = []
@@ -151,10 +159,15 @@ def _read(model: Any, raw: bytes) -> Any:
 def _failure(status: int, raw: bytes) -> Failure:
     try:
         problem = json.loads(raw)
-        detail, kind = str(problem["detail"]), str(problem.get("type", ""))
+        detail, kind = _for_people(str(problem["detail"])), str(problem.get("type", ""))
     except (ValueError, KeyError, TypeError):
         detail, kind = f"the node answered {status}", ""
     return Failure(detail, _BY_STATUS.get(status, NodeError.exit_code), kind)
+
+
+def _for_people(detail: str) -> str:
+    """An answer of the API without what only concerns programs."""
+    return detail.removeprefix("the body: ").removesuffix("; see /api/v1/openapi.json")
 
 
 def _gone(error: Exception) -> Failure:

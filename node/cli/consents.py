@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.options import Fields, Purpose, To, Until
 from node.cli.output import emit, short, table, terms_words, when, words
@@ -48,7 +49,7 @@ def grant(
 def withdraw(grant_id: Annotated[str, typer.Argument(metavar="GRANT", help="Id of the permission.")]) -> None:
     """Take a permission back; what rested on it is retracted from every holder."""
     with connect() as node:
-        effect = node.post(ConsentEffect, f"/consents/{grant_id}/withdraw")
+        effect = node.post(ConsentEffect, f"/consents/{segment(grant_id)}/withdraw")
     emit(effect, lambda e: f"Taken back. Records sealed anew: {e.records_changed}. Holders are told at the next sync.")
 
 

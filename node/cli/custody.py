@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.options import FileArgument, Ref
 from node.cli.output import emit, pairs, short, table, when, words
@@ -42,7 +43,12 @@ def attach(
     kind = media_type or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     with connect() as node:
         view = node.upload(
-            AttachmentView, f"/records/{rid}/attachments", _chunks(file), name=file.name, media_type=kind, alt=alt
+            AttachmentView,
+            f"/records/{segment(rid)}/attachments",
+            _chunks(file),
+            name=file.name,
+            media_type=kind,
+            alt=alt,
         )
     emit(view, lambda v: f"Added as {v.field}: {v.size:,} bytes, sha256 {v.sha256[:16]}…")
 
@@ -56,7 +62,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 def custody(rid: Ref) -> None:
     """Who has what of a record, and who has confirmed it."""
     with connect() as node:
-        found = node.get(list[CustodyView], f"/records/{rid}/custody")
+        found = node.get(list[CustodyView], f"/records/{segment(rid)}/custody")
     emit(found, _custody)
 
 
@@ -91,7 +97,7 @@ def _confirmed(entry: CustodyView) -> str:
 def receipts(rid: Ref) -> None:
     """The holders' signed statements about a record."""
     with connect() as node:
-        found = node.get(list[ReceiptView], f"/records/{rid}/receipts")
+        found = node.get(list[ReceiptView], f"/records/{segment(rid)}/receipts")
     emit(
         found,
         lambda rs: table(

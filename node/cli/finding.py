@@ -8,8 +8,9 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
+from node.cli.client import segment
 from node.cli.connect import connect
-from node.cli.options import After, Ref
+from node.cli.options import After, Origin, Ref
 from node.cli.output import emit, panel, short
 from node.cli.session import command
 from node.views import ExplainView, HitView, SearchView
@@ -86,11 +87,13 @@ def marked(pieces: list[tuple[str, bool]], style: str) -> Text:
 
 
 def explain(
-    rid: Ref, to: Annotated[str, typer.Option(help="A peer (id or name), member, editor, steward or public.")]
+    rid: Ref,
+    to: Annotated[str, typer.Option(help="A peer (id or name), member, editor, steward or public.")],
+    origin: Origin = None,
 ) -> None:
     """Why somebody gets what of a record: permissions, agreement and rules, in words."""
     with connect() as node:
-        view = node.get(ExplainView, f"/records/{rid}/explain", to=to)
+        view = node.get(ExplainView, f"/records/{segment(rid)}/explain", to=to, origin=origin)
     emit(view, _explained)
 
 
@@ -98,7 +101,8 @@ def _explained(view: ExplainView) -> Any:
     outcome = {"share": "is shared", "withhold": "is withheld", "hold": "waits for a steward"}[view.outcome]
     lines = [f"The record {outcome}.", *view.words]
     lines += [f"Goes: {', '.join(view.fields)}"] if view.fields else []
-    lines += [f"Stays: {w.field}, {w.reason}" for w in view.withheld]
+    if view.outcome != "share":  # otherwise the words name each field that stays
+        lines += [f"Stays: {w.field}, {w.reason}" for w in view.withheld]
     lines += [f"Permission: {c}" for c in view.consent]
     lines += [f"Last told to this peer: {view.last_sent}"] if view.last_sent else []
     lines += [f"Policy: {view.policy} ({view.policy_version[:12]})"]

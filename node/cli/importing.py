@@ -17,7 +17,7 @@ from node.cli.output import console, emit
 from node.cli.session import Failure, command
 from node.cli.wording import until as read_until
 from node.errors import BadInput
-from node.imports import Outcome, ReadOptions, open_source, source_name
+from node.imports import Outcome, ReadOptions, SourceError, open_source, source_name
 from node.views import ImportLine, ImportView
 
 MAX_SHOWN: Final = 50  # problems on a screen; --json lists them all
@@ -59,7 +59,7 @@ def import_source(
             problems += view.problems
             last = view
             bar.update(task, description=f"Importing {name}: {_counts(view)}")
-    if last is None:
+    if last is None or not last.read:
         raise Failure(f"{path} holds nothing to import", BadInput.exit_code)
     emit(last.model_copy(update={"problems": problems}), lambda v: _report(name, v))
     if last.refused and not (last.added or last.changed or last.unchanged):
@@ -67,9 +67,22 @@ def import_source(
 
 
 def stream(node: Api, outcomes: Iterable[Outcome], source: str, *, publish: bool = True) -> Iterator[ImportView]:
-    """Send what a reader yields to the node; its progress comes back while it goes."""
-    sent = (outcome.model_dump_json().encode() + b"\n" for outcome in outcomes)
-    yield from node.lines(ImportView, "/import", sent, source=source, publish=publish)
+    """Send what a reader yields to the node; its progress comes back while it goes.
+
+    A source that cannot be read on is told after what was read of it has been taken.
+    """
+    broken: list[SourceError | OSError] = []
+
+    def sent() -> Iterator[bytes]:
+        try:
+            for outcome in outcomes:
+                yield outcome.model_dump_json().encode() + b"\n"
+        except (SourceError, OSError) as error:
+            broken.append(error)
+
+    yield from node.lines(ImportView, "/import", sent(), source=source, publish=publish)
+    if broken:
+        raise broken[0]
 
 
 def _circles(given: list[str]) -> dict[str, str]:

@@ -58,7 +58,7 @@ def _synced(results: list[SyncView]) -> Any:
         (
             (
                 r.peer,
-                "ok" if r.ok else r.error,
+                _result(r),
                 r.received,
                 r.sent,
                 f"{r.retracted} / {r.sent_retracted}",
@@ -70,6 +70,10 @@ def _synced(results: list[SyncView]) -> Any:
         ),
         empty="No peers to sync with.",
     )
+
+
+def _result(view: SyncView) -> str:
+    return "waits for them to call" if view.waits else "ok" if view.ok else view.error
 
 
 def status() -> None:

@@ -8,17 +8,21 @@ import segno
 import typer
 from rich.console import Group
 
+from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.options import Peer, Yes
 from node.cli.output import console, emit, pairs, panel, short_node, table, when, words
 from node.cli.session import command, confirm, session
+from node.cli.wording import moment
 from node.views import AgreementView, FlowView, InviteView, PeerView
 
 group = typer.Typer(help="Meet other nodes, agree with them, part from them.", no_args_is_help=True)
 agreement = typer.Typer(help="What was agreed with a peer.", no_args_is_help=True)
 
 MAX_EXAMPLES: Final = 5  # of titles in a preview
-Purposes = Annotated[list[str] | None, typer.Option("--purpose", help="A purpose agreed on. Repeat. Otherwise all.")]
+Purposes = Annotated[
+    list[str] | None, typer.Option("--purpose", help="A purpose agreed on. Repeat. Otherwise learning.")
+]
 Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Only this kind of record. Repeat. Otherwise all.")]
 Topics = Annotated[list[str] | None, typer.Option("--topic", help="Only this topic. Repeat. Otherwise all.")]
 PassingOn = Annotated[bool, typer.Option("--passing-on/--no-passing-on", help="May each pass on what it received?")]
@@ -26,6 +30,9 @@ Files = Annotated[bool, typer.Option("--attachments/--no-attachments", help="Do 
 ResponseHours = Annotated[int, typer.Option("--response-hours", min=1, help="Hours to confirm a withdrawal.")]
 AtEnd = Annotated[str, typer.Option("--at-end", help="erase or keep what was received, when the agreement ends.")]
 Days = Annotated[int | None, typer.Option("--days", min=1, help="Days the agreement lasts. Otherwise no end.")]
+Starts = Annotated[
+    str | None, typer.Option("--starts", help="First day (2027-01-15, UTC). Otherwise once both signed.")
+]
 Note = Annotated[str, typer.Option("--note", help="A word to the other side.")]
 
 
@@ -38,6 +45,7 @@ def _terms(
     response_hours: int,
     at_end: str,
     days: int | None,
+    starts: str | None,
 ) -> dict[str, Any]:
     terms: dict[str, Any] = {
         "kinds": kind or [],
@@ -47,6 +55,7 @@ def _terms(
         "response_h": response_hours,
         "at_end": at_end,
         "days": days,
+        "starts": moment(starts, "--starts"),
     }
     return terms | ({"purposes": purpose} if purpose else {})
 
@@ -63,9 +72,10 @@ def invite(
     response_hours: ResponseHours = 72,
     at_end: AtEnd = "erase",
     days: Days = None,
+    starts: Starts = None,
 ) -> None:
     """Make a one-time invitation with the agreement you propose; hand it over in person or by a safe channel."""
-    terms = _terms(purpose, kind, topic, passing_on, attachments, response_hours, at_end, days)
+    terms = _terms(purpose, kind, topic, passing_on, attachments, response_hours, at_end, days, starts)
     with connect() as node:
         view = node.post(InviteView, "/peers/invite", {"note": note, "terms": terms, "valid_h": valid_hours})
     emit(view, _invite)
@@ -118,7 +128,7 @@ def _table(peers: list[PeerView]) -> Any:
 def show(peer: Peer) -> None:
     """One peer: its six words, its agreement, its last contact."""
     with connect() as node:
-        view = node.get(PeerView, f"/peers/{peer}")
+        view = node.get(PeerView, f"/peers/{segment(peer)}")
     emit(view, _peer)
 
 
@@ -135,6 +145,7 @@ def _peer(view: PeerView) -> Any:
             ("copies sent / received", f"{view.sent} / {view.received}"),
             ("last sync", when(view.last_sync_at)),
             ("trouble", view.last_error),
+            ("misconduct", str(view.misconduct) if view.misconduct else ""),
         ),
     )
     shown = [(title, a) for title, a in (("Agreement", view.agreement), ("Proposal", view.proposal)) if a]
@@ -152,7 +163,7 @@ def _agreement(title: str, view: AgreementView) -> Any:
 def preview(peer: Peer) -> None:
     """What would flow to a peer under the agreement: counts and examples from the gate itself."""
     with connect() as node:
-        view = node.get(FlowView, f"/peers/{peer}/preview")
+        view = node.get(FlowView, f"/peers/{segment(peer)}/preview")
     emit(view, _flow)
 
 
@@ -213,14 +224,15 @@ def propose(
     response_hours: ResponseHours = 72,
     at_end: AtEnd = "erase",
     days: Days = None,
+    starts: Starts = None,
 ) -> None:
     """Propose a new agreement: to come back after an end, or to change the present one."""
-    _step(peer, "propose", _terms(purpose, kind, topic, passing_on, attachments, response_hours, at_end, days))
+    _step(peer, "propose", _terms(purpose, kind, topic, passing_on, attachments, response_hours, at_end, days, starts))
 
 
 def _step(peer: str, step: str, body: dict[str, Any] | None = None) -> None:
     with connect() as node:
-        view = node.post(PeerView, f"/peers/{peer}/{step}", body)
+        view = node.post(PeerView, f"/peers/{segment(peer)}/{step}", body)
     emit(view, _peer)
 
 
@@ -228,7 +240,7 @@ def _step(peer: str, step: str, body: dict[str, Any] | None = None) -> None:
 def show_agreement(peer: Peer) -> None:
     """The agreement with a peer, and the one that is proposed, in words."""
     with connect() as node:
-        view: PeerView = node.get(PeerView, f"/peers/{peer}")
+        view: PeerView = node.get(PeerView, f"/peers/{segment(peer)}")
     if session().as_json:
         emit({"agreement": _plain(view.agreement), "proposal": _plain(view.proposal)}, lambda _: None)
         return

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from governance.record import Draft
+from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.editing import edited, from_text, to_text
 from node.cli.options import After, Fields, Limit, Origin, Purpose, Ref, To, Until, Yes
@@ -16,7 +17,7 @@ from node.cli.output import console, emit, pairs, panel, say, short, table, term
 from node.cli.session import Failure, command, confirm, session
 from node.cli.wording import terms_body
 from node.errors import BadInput
-from node.views import Page, RecordInfo, RecordView, VersionView, WithdrawalView
+from node.views import NarrowView, Page, RecordInfo, RecordView, VersionView, WithdrawalView
 
 group = typer.Typer(help="Own and received records.", no_args_is_help=True)
 
@@ -54,7 +55,7 @@ def _list_table(page: Page[RecordInfo]) -> Any:
 def show(rid: Ref, origin: Origin = None) -> None:
     """A record with its provenance, its terms, and what is withheld and why."""
     with connect() as node:
-        view = node.get(RecordView, f"/records/{rid}", origin=origin)
+        view = node.get(RecordView, f"/records/{segment(rid)}", origin=origin)
     emit(view, _record)
 
 
@@ -99,7 +100,7 @@ def edit(
 ) -> None:
     """Change an own record: opens $EDITOR on a readable form; saving makes a new version."""
     with connect() as node:
-        draft = node.get(Draft, f"/records/{rid}/draft")
+        draft = node.get(Draft, f"/records/{segment(rid)}/draft")
         if show_form:
             emit(draft, lambda d: console().out(to_text(d), highlight=False))
             return
@@ -107,7 +108,7 @@ def edit(
         if new == draft:
             say("Nothing was changed.")
             return
-        info = node.put(RecordInfo, f"/records/{rid}/draft", new.model_dump(mode="json"))
+        info = node.put(RecordInfo, f"/records/{segment(rid)}/draft", new.model_dump(mode="json"))
     emit(info, lambda i: f"Saved as version {i.ver} of {short(i.rid)}.")
 
 
@@ -116,8 +117,16 @@ def narrow(rid: Ref, to: To, purpose: Purpose = None, until: Until = None, field
     """Narrow the terms of a record or of some fields; what was sent under wider ones is retracted."""
     body = {"terms": terms_body(to, purpose or [], until), "fields": field or None}
     with connect() as node:
-        info = node.post(RecordInfo, f"/records/{rid}/narrow", body)
-    emit(info, lambda i: f"Narrowed: version {i.ver} of {short(i.rid)}. Peers are told at the next sync.")
+        view = node.post(NarrowView, f"/records/{segment(rid)}/narrow", body)
+    emit(view, _narrowed)
+
+
+def _narrowed(view: NarrowView) -> str:
+    if not view.narrowed:
+        return f"Nothing narrower: {short(view.rid)} has these terms or narrower ones already. No version was made."
+    if not view.ver:
+        return f"Narrowed: {short(view.rid)}, which is not published yet."
+    return f"Narrowed: version {view.ver} of {short(view.rid)}. Peers are told at the next sync."
 
 
 @command(group, "withdraw")
@@ -129,7 +138,7 @@ def withdraw(
     """Take a record back: erased here, erased at every holder, for ever."""
     confirm(f"Withdraw {rid} everywhere? It can not be brought back.", yes)
     with connect() as node:
-        view = node.post(WithdrawalView, f"/records/{rid}/withdraw", {"reason": reason})
+        view = node.post(WithdrawalView, f"/records/{segment(rid)}/withdraw", {"reason": reason})
     emit(view, lambda v: f"Withdrawn: {v.rid}. `commonweave receipts {short(v.rid)}` shows who has erased it.")
 
 
@@ -137,7 +146,7 @@ def withdraw(
 def history(rid: Ref) -> None:
     """The sealed versions of a record, newest first."""
     with connect() as node:
-        versions = node.get(list[VersionView], f"/records/{rid}/history")
+        versions = node.get(list[VersionView], f"/records/{segment(rid)}/history")
     emit(
         versions,
         lambda vs: table(
@@ -158,7 +167,7 @@ def export(
     if out is not None and out.exists() and not force:
         raise Failure(f"{out} exists: give another name, or --force", BadInput.exit_code)
     with connect() as node:
-        text = node.text(f"/records/{rid}/export", origin=origin)
+        text = node.text(f"/records/{segment(rid)}/export", origin=origin)
     if out is None:
         emit({"record": text}, lambda _: console().out(text, highlight=False)) if session().as_json else print(text)
         return

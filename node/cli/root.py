@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from node.cli import accounts, circles, consents, custody, finding, importing, operating, peers, records, running
-from node.cli.session import EXIT_WORDS
+from node.cli.session import EXIT_WORDS, shared_before
 
 app = typer.Typer(
     name="commonweave",
@@ -15,6 +15,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+for group in (
+    app, records.group, consents.group, peers.group, circles.group, peers.agreement, operating.policy,
+    accounts.account, accounts.token,
+):  # fmt: skip
+    shared_before(group)
 
 running.add(app)
 importing.add(app)

@@ -1,6 +1,7 @@
 """What every command shares: the data folder, `--json`, `--debug`, and how an error becomes a sentence and a code.
 
-`command` adds the shared options to a function's own and is the only way a command is registered.
+`command` adds the shared options to a function's own and is the only way a command is registered; `shared_before`
+takes them in front of the command too.
 """
 
 from __future__ import annotations
@@ -78,6 +79,26 @@ def session() -> Session:
     return _CURRENT.get()
 
 
+def shared_before(group: typer.Typer) -> None:
+    """Take the shared options before the name of a command too: `commonweave --data X status`."""
+
+    @group.callback()
+    def given(
+        context: typer.Context, data: DataOption = None, as_json: JsonOption = False, debug: DebugOption = False
+    ) -> None:
+        for name, value in (("data", data), ("as_json", as_json), ("debug", debug)):
+            if value:
+                context.meta[f"commonweave.{name}"] = value
+
+
+def _session(context: typer.Context, data: Path | None, as_json: bool, debug: bool) -> Session:
+    """What was given after the command's name, else before it."""
+    before = {name: context.meta.get(f"commonweave.{name}") for name in _SHARED}
+    return Session(
+        data_folder(data or before["data"]), as_json or bool(before["as_json"]), debug or bool(before["debug"])
+    )
+
+
 def command(group: typer.Typer, name: str) -> Callable[[F], F]:
     """Register a function as a command of a group, with the shared options."""
 
@@ -86,8 +107,14 @@ def command(group: typer.Typer, name: str) -> Callable[[F], F]:
         own = list(inspect.signature(function).parameters.values())
 
         @functools.wraps(function)
-        def run(data: Path | None = None, as_json: bool = False, debug: bool = False, **arguments: Any) -> None:
-            with _running(Session(data_folder(data), as_json, debug)):
+        def run(
+            context: typer.Context,
+            data: Path | None = None,
+            as_json: bool = False,
+            debug: bool = False,
+            **arguments: Any,
+        ) -> None:
+            with _running(_session(context, data, as_json, debug)):
                 function(**arguments)
 
         shared = [
@@ -95,8 +122,9 @@ def command(group: typer.Typer, name: str) -> Callable[[F], F]:
             for n, t in _SHARED.items()
         ]
         typed = [p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-        vars(run)["__signature__"] = inspect.Signature([*typed, *shared])
-        run.__annotations__ = {**{p.name: p.annotation for p in (*typed, *shared)}, "return": None}
+        first = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        vars(run)["__signature__"] = inspect.Signature([first, *typed, *shared])
+        run.__annotations__ = {**{p.name: p.annotation for p in (first, *typed, *shared)}, "return": None}
         group.command(name)(run)
         return function
 

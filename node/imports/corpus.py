@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from governance.record import MAX_TAGS, MAX_TITLE_CHARS, Rel
 from node.imports import sections, values
-from node.imports.item import ImportItem, LinkRef, ReadOptions, make_item
+from node.imports.item import ImportItem, LinkRef, ReadOptions, Unreadable, make_item
 
 _ID_HEX_DIGITS: Final = 20  # how the corpus writes its ids
 
@@ -34,7 +34,10 @@ def _facts(members: Mapping[str, Any]) -> dict[str, Any]:
     if summary := values.text(members.get("summary"), "summary", "").strip():
         fields["summary"] = summary
     # Tags of a source were not made for us: the long ones are sentences, and what is over the limit is noise.
-    tags = [t.strip() for t in members.get("tags") or [] if isinstance(t, str) and t.strip()]
+    given = members.get("tags") or []
+    if not isinstance(given, list):
+        raise Unreadable("tags should be a list of words")
+    tags = [t.strip() for t in given if isinstance(t, str) and t.strip()]
     if topics := list(dict.fromkeys(t for t in tags if len(t) <= values.MAX_TAG_CHARS))[:MAX_TAGS]:
         fields["topics"] = topics
     if period := values.iso_period(members.get("date")):

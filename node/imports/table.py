@@ -16,6 +16,7 @@ from node.views import ImportLine
 
 MAX_COLUMNS: Final = 200  # a table of records has twenty
 _DELIMITERS: Final = (",", ";", "\t")  # spreadsheets of half the world write semicolons
+_OTHER_LINE_ENDS: Final = "has a carriage return inside: save the table with the line ends of Unix or Windows"
 _ROW_TOO_LONG: Final = "has a quoted cell that never ends: look for a missing quotation mark"
 
 
@@ -72,7 +73,15 @@ def _header(lines: _Lines) -> list[str]:
     if first is None or not first.strip():
         raise SourceError("the first line is empty: it should name the columns, such as title,kind,language,body")
     lines.delimiter = max(_DELIMITERS, key=first.count)
-    return next(csv.reader([first], delimiter=lines.delimiter), [])
+    try:
+        return next(csv.reader([first], delimiter=lines.delimiter), [])
+    except csv.Error as error:
+        raise SourceError(f"the first line {_defect(error)}") from error
+
+
+def _defect(error: csv.Error) -> str:
+    """What the reader of rows stumbled over; a bare carriage return is how old Macs ended lines."""
+    return _OTHER_LINE_ENDS if "new-line" in str(error) else _ROW_TOO_LONG
 
 
 def _columns(header: list[str]) -> tuple[list[str | None], list[ImportLine]]:
@@ -97,9 +106,9 @@ def _rows(lines: _Lines, width: int) -> Iterator[tuple[int, list[str] | str]]:
         start = lines.number + 1
         try:
             row = next(reader, None)
-        except csv.Error:
+        except csv.Error as error:
             lines.take_problem()
-            yield start, _ROW_TOO_LONG
+            yield start, _defect(error)
             reader = csv.reader(lines, delimiter=lines.delimiter)
             continue
         if row is None:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any
 
+from federation.client import Line
+from federation.encoding import dumps
 from federation.errors import Code, PeerError
 from federation.identity import KeyHistory
+from federation.messages import read_object
+from governance.agreement import Phase
 from node.agreements import agreement_view
 from node.core import Core
-from node.errors import BadInput, NotFound
+from node.errors import BadInput, NotFound, PeerTrouble
 from node.lines import Lines
 from node.peerbook import KnownPeer, read_history
 from node.principal import Principal
 from node.store.port import Reader, Writer
 from node.store.rows import OriginRow, PeerRow
 from node.views import PeerView
-
-HOUR_S: Final = 3600
-MAX_INVITE_H: Final = 24 * 30
-NONCE_BYTES: Final = 18
-EXAMPLES: Final = 8
-FLOW_BATCH: Final = 1000
 
 
 class Acquaintance:
@@ -69,6 +67,14 @@ class Acquaintance:
                 raise BadInput(f"{ref!r} fits {len(fits)} peers: give more of the name, or the node id")
         raise NotFound(f"no peer {ref!r}; `peer list` shows the ones there are")
 
+    async def _asked(self, line: Line, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What a peer answers to a small message; what cannot be read is its trouble, not ours."""
+        answer = await self._lines.ask(line, "POST", path, dumps(dict(body)))
+        try:
+            return read_object(answer)
+        except PeerError as error:
+            raise PeerTrouble(f"{line.peer.current.name} answered what cannot be read: {error}") from error
+
     async def _own(self, tx: Reader) -> KeyHistory:
         own = await tx.get(OriginRow, self._core.node_id)
         assert own is not None
@@ -78,7 +84,7 @@ class Acquaintance:
         """The row with an agreement that has run out marked as expired."""
         situation = await self._core.situation(tx)
         phase = situation.peer(row).phase(situation.now)
-        return row if phase == row.phase else replace(row, phase=phase)
+        return replace(row, phase=phase) if phase is Phase.EXPIRED else row
 
     def _view(self, peer: KnownPeer, now: int) -> PeerView:
         row = peer.row
@@ -90,8 +96,8 @@ class Acquaintance:
             urls=json.loads(row.urls),
             regions=json.loads(row.regions),
             languages=json.loads(row.languages),
-            agreement=agreement_view(row.agreement_source, self._core.node_id) if row.agreement_source else None,
-            proposal=agreement_view(row.proposal, self._core.node_id) if row.proposal else None,
+            agreement=agreement_view(row.agreement_source, self._core.node_id, now) if row.agreement_source else None,
+            proposal=agreement_view(row.proposal, self._core.node_id, now) if row.proposal else None,
             sent=row.put_count,
             received=row.offer_count,
             last_sync_at=row.last_sync_at,
@@ -99,6 +105,7 @@ class Acquaintance:
             next_sync_at=row.next_sync_at,
             last_error=row.last_error,
             failures=row.failures,
+            misconduct=-row.standing,
         )
 
 

@@ -15,11 +15,11 @@ from federation.documents import (
     sign_agreement,
     verify_agreement,
 )
-from federation.encoding import b64url_encode, dumps
+from federation.encoding import b64url_encode
 from federation.errors import PeerError
 from federation.jws import peek
 from federation.keys import split_kid
-from federation.messages import read_object, words_of
+from federation.messages import words_of
 from governance.agreement import Phase, Step, step
 from governance.errors import AgreementError
 from governance.gate import Outcome, decide
@@ -35,8 +35,6 @@ from node.store.port import Reader, Writer
 from node.store.rows import Copy, PeerRow, State
 from node.views import FlowView, PeerView
 
-HOUR_S: Final = 3600
-MAX_INVITE_H: Final = 24 * 30
 NONCE_BYTES: Final = 18
 EXAMPLES: Final = 8
 FLOW_BATCH: Final = 1000
@@ -54,7 +52,7 @@ class Agreeing(Parting):
             peer = situation.peer(row)
             proposal = read_proposal(row.proposal).document if row.proposal else None
             clauses = clauses_of(proposal) if proposal else peer.clauses
-            to = replace(peer.recipient(), phase=Phase.ACTIVE, clauses=clauses)
+            to = replace(peer.recipient, phase=Phase.ACTIVE, clauses=clauses and replace(clauses, starts=0))
             flow = _Flow()
             above = 0
             while True:
@@ -100,7 +98,8 @@ class Agreeing(Parting):
             document = Agreement(
                 id=b64url_encode(self._core.entropy.draw(12)),
                 n=before + 1,
-                iat=now,
+                # Dated so that the peer's key, however new, can sign it though our clock be behind.
+                iat=max(now, read_history(row.history).current.keys.rec.since),
                 a=self._core.node_id,
                 b=row.node_id,
                 nonce=b64url_encode(self._core.entropy.draw(NONCE_BYTES)),
@@ -121,10 +120,10 @@ class Agreeing(Parting):
         source = row.proposal or row.agreement_source
         assert source is not None
         proposal = read_proposal(source)
-        body = dumps(_shown(proposal) | {"noticed": row.their_notice_seq})
+        body = _shown(proposal) | {"noticed": row.their_notice_seq}
         try:
             line = self._lines.to(read_history(row.history), json.loads(row.urls))
-            answer = read_object(await self._lines.ask(line, "POST", "/agreement", body))
+            answer = await self._asked(line, "/agreement", body)
         except PeerTrouble:
             return False
         async with self._core.store.write() as tx:
@@ -175,13 +174,16 @@ class Agreeing(Parting):
             verify_agreement((token.encode("ascii", "replace"),), histories.get)
 
     async def _complete(self, tx: Reader, row: PeerRow) -> PeerRow:
-        """An agreement that both have signed becomes the one in force."""
+        """An agreement that both have signed becomes the one in force; one that begins later waits for the present one.
+
+        It then stays a proposal with both signatures, which every session shows again.
+        """
         proposal = read_proposal(row.proposal or "")
         if len(proposal.tokens) < 2:
             return row
         histories = {row.node_id: read_history(row.history), self._core.node_id: await self._own(tx)}
         whole = verify_agreement(tuple(t.encode("ascii") for t in proposal.tokens), histories.get)
-        if not whole.complete:
+        if not whole.complete or await self._waits(tx, row, proposal.document.clauses.starts):
             return row
         phase = Phase.ACTIVE if row.phase in (Phase.PROPOSED, Phase.ACTIVE) else Phase(row.phase)
         return replace(
@@ -192,6 +194,11 @@ class Agreeing(Parting):
             proposal=None,
             next_sync_at=self._core.now(),
         )
+
+    async def _waits(self, tx: Reader, row: PeerRow, starts: int) -> bool:
+        situation = await self._core.situation(tx)
+        present = situation.peer(row).phase(situation.now)
+        return starts > situation.now and present in (Phase.ACTIVE, Phase.SUSPENDED)
 
 
 @dataclass

@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from federation.client import Line, Rejected, TransportError, fetch_history
 from federation.documents import (
     Agreement,
     Invite,
     verify_document,
 )
-from federation.encoding import b64url_decode, b64url_encode, dumps, loads
+from federation.encoding import b64url_decode, b64url_encode, loads
 from federation.errors import PeerError
 from federation.identity import KeyHistory, extends
 from federation.jws import peek
 from federation.keys import split_kid
-from federation.messages import read_object
 from federation.words import six_words
 from governance.agreement import Phase, Step, step
 from node.agreements import ProposedAgreement, clauses_for, read_proposal, write_proposal
@@ -31,10 +32,8 @@ from node.store.rows import InviteRow, PeerRow
 from node.views import InviteView, PeerView
 
 HOUR_S: Final = 3600
-MAX_INVITE_H: Final = 24 * 30
+MAX_INVITE_H: Final = 24 * 30  # an invitation that lies about for longer than a month is one lost
 NONCE_BYTES: Final = 18
-EXAMPLES: Final = 8
-FLOW_BATCH: Final = 1000
 
 
 class Meeting(Acquaintance):
@@ -87,9 +86,12 @@ class Meeting(Acquaintance):
         line = self._lines.to(history, list(invite.urls))
         async with self._core.store.read() as tx:
             own = await self._own(tx)
-        body = dumps({"invite": token, "history": [e.decode("ascii") for e in own.entries]})
-        answer = read_object(await self._lines.ask(line, "POST", "/meet", body))
-        proposal = Agreement.model_validate_json(json.dumps(answer.get("proposal")))
+        body = {"invite": token, "history": [e.decode("ascii") for e in own.entries]}
+        answer = await self._asked(line, "/meet", body)
+        try:
+            proposal = Agreement.model_validate_json(json.dumps(answer.get("proposal")))
+        except (ValidationError, PeerError) as error:
+            raise PeerTrouble("the other node answered with an agreement that is not well formed") from error
         if (proposal.a, proposal.b) != (invite.iss, self._core.node_id) or proposal.clauses != invite.clauses:
             raise PeerTrouble("the other node answered with another agreement than it invited to: do not go on")
         async with self._core.store.write() as tx:

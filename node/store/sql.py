@@ -122,12 +122,10 @@ class SqlWriter(SqlReader):
 
     async def put(self, *rows: Row) -> None:
         """Insert or replace."""
-        by_kind: list[tuple[type[Row], list[Row]]] = []
-        for row in rows:  # neighbours of one table go together; the order of tables stays, for unique keys
-            if not by_kind or by_kind[-1][0] is not type(row):
-                by_kind.append((type(row), []))
-            by_kind[-1][1].append(row)
-        for _, same in by_kind:
+        by_kind: dict[type[Row], list[Row]] = {}
+        for row in rows:  # within a table the order stays, for unique keys; tables know nothing of one another
+            by_kind.setdefault(type(row), []).append(row)
+        for same in by_kind.values():
             await self.put_many(same)
 
     async def put_many(self, rows: Sequence[Row]) -> None:

@@ -19,6 +19,7 @@ from node.views import (
     HitView,
     ImportLine,
     ImportView,
+    NarrowView,
     Page,
     ReceiptView,
     RecordInfo,
@@ -46,7 +47,7 @@ from node.web.requests import (
     SuggestQuery,
     WithdrawBody,
 )
-from node.web.searching import run_search
+from node.web.searching import check_kinds, check_purposes, run_search
 
 RECORDS: Final = "records"
 
@@ -56,6 +57,8 @@ async def list_records(app: AppPort, who: Principal, query: ListQuery) -> Page[R
     page = await app.readings.browse(
         who, own=query.own, kind=query.kind, lang=query.lang, after=unwrap(RECORDS, query.after), limit=query.limit
     )
+    if query.kind is not None and not query.after:
+        check_kinds((query.kind,), {item.kind for item in page.items})
     return page.model_copy(update={"next": wrap(RECORDS, page.next)})
 
 
@@ -89,12 +92,12 @@ async def export_record(app: AppPort, who: Principal, ref: str, query: OriginQue
     return await app.readings.export(who, ref, query.origin)
 
 
-async def more_like_record(app: AppPort, who: Principal, ref: str) -> list[HitView]:
+async def more_like_record(app: AppPort, who: Principal, ref: str, query: OriginQuery) -> list[HitView]:
     """Records like this one."""
-    return list(await app.find.more_like(who, ref))
+    return list(await app.find.more_like(who, ref, query.origin))
 
 
-async def narrow_record(app: AppPort, who: Principal, ref: str, body: NarrowBody) -> RecordInfo:
+async def narrow_record(app: AppPort, who: Principal, ref: str, body: NarrowBody) -> NarrowView:
     """Narrow a record's terms, or those of some fields; what was sent under wider ones is retracted."""
     return await app.library.narrow(who, ref, body.terms.terms(), body.fields)
 
@@ -106,7 +109,7 @@ async def withdraw_record(app: AppPort, who: Principal, ref: str, body: Withdraw
 
 async def explain_record(app: AppPort, who: Principal, ref: str, query: ExplainQuery) -> ExplainView:
     """Why somebody gets what of a record: grants, agreement and rules in words."""
-    return await app.explain.explain(who, ref, query.to)
+    return await app.explain.explain(who, ref, query.to, query.origin)
 
 
 async def list_custody(app: AppPort, who: Principal, ref: str) -> list[CustodyView]:
@@ -131,14 +134,14 @@ async def attach_file(
     return await app.attachments.attach(who, ref, query.name, query.media_type, chunks, query.alt)
 
 
-async def list_attachments(app: AppPort, who: Principal, ref: str) -> list[AttachmentView]:
+async def list_attachments(app: AppPort, who: Principal, ref: str, query: OriginQuery) -> list[AttachmentView]:
     """The files beside a record."""
-    return list(await app.attachments.list(who, ref))
+    return list(await app.attachments.list(who, ref, query.origin))
 
 
-async def download_attachment(app: AppPort, who: Principal, ref: str, field: str) -> FileAnswer:
+async def download_attachment(app: AppPort, who: Principal, ref: str, field: str, query: OriginQuery) -> FileAnswer:
     """A file's bytes; ranges are served."""
-    found, path, _total = await app.attachments.open(who, ref, field)
+    found, path, _total = await app.attachments.open(who, ref, field, query.origin)
     return FileAnswer(path, found.name, found.media_type)
 
 
@@ -194,7 +197,10 @@ async def withdraw_consent(app: AppPort, who: Principal, gid: str) -> ConsentEff
 
 async def search_records(app: AppPort, who: Principal, query: SearchQuery) -> SearchView:
     """Find records: words, "phrases", prefix*, -not; filters and counts."""
-    return await run_search(app, who, query)
+    check_purposes(query.purpose)
+    found = await run_search(app, who, query)
+    check_kinds(query.kind, {counted.value for counted in found.facets.get("kind", ())})
+    return found
 
 
 async def suggest_words(app: AppPort, who: Principal, query: SuggestQuery) -> list[str]:

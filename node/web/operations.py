@@ -155,6 +155,8 @@ def read_query(model: type[BaseModel], request: web.Request) -> BaseModel:
         given = request.query.getall(name)
         if name not in many and len(given) > 1:
             raise Problem(422, "bad-input", f"The query: {name}: given {len(given)} times; give it once.")
+        if any("\0" in value for value in given):
+            raise Problem(422, "bad-input", f"The query: {name}: it holds a NUL character; leave it out.")
         values[name] = given if name in many else given[0]
     try:
         return model.model_validate(values)
@@ -165,9 +167,25 @@ def read_query(model: type[BaseModel], request: web.Request) -> BaseModel:
 def read_model(model: type[BaseModel], body: bytes, where: str) -> BaseModel:
     """A JSON text as its model, or 422 that names the member."""
     try:
-        return model.model_validate_json(body or b"{}")
+        read = model.model_validate_json(body or b"{}")
     except ValidationError as error:
         raise bad_members(error, where) from None
+    # An escaped backslash before it looks the same; only then is it worth a walk.
+    if b"\\u0000" in body and (member := _with_nul(json.loads(body))) is not None:
+        raise Problem(422, "bad-input", f"{where}: {member or 'a text'}: it holds a NUL character; leave it out.")
+    return read
+
+
+def _with_nul(value: Any, at: str = "") -> str | None:
+    """Where a text with the one character stands that no database keeps; None where there is none."""
+    if isinstance(value, str):
+        return at if "\0" in value else None
+    named = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in named:
+        found = str(name) if "\0" in str(name) else _with_nul(inner, f"{at}.{name}" if at else str(name))
+        if found is not None:
+            return found.replace("\0", "")
+    return None
 
 
 async def _whole(request: web.Request, operation: Operation) -> bytes:

@@ -199,16 +199,17 @@ async def record(request: web.Request) -> web.Response:
     origin, rid = request.match_info["origin"], request.match_info["rid"]
     shown = await app.readings.show(who, rid, origin)
     laid_out = await asyncio.to_thread(sheet, shown) if is_long(shown) else sheet(shown)
-    related = [hit for hit in await app.find.more_like(who, rid) if hit.rid != shown.rid][:5]
+    related = [
+        hit for hit in await app.find.more_like(who, rid, origin) if (hit.origin, hit.rid) != (origin, shown.rid)
+    ][:5]
     return await page(request, "record.html", record=shown, sheet=laid_out, related=related)
 
 
 async def record_file(request: web.Request) -> web.StreamResponse:
     """`GET /records/{origin}/{rid}/files/{field}`: an attachment for a reader."""
     app, who = request.app[APP], request[WHO]
-    rid, field = request.match_info["rid"], request.match_info["field"]
-    await app.readings.show(who, rid, request.match_info["origin"])  # the address names a record of that origin
-    found, path, _total = await app.attachments.open(who, rid, field)
+    origin, rid, field = (request.match_info[name] for name in ("origin", "rid", "field"))
+    found, path, _total = await app.attachments.open(who, rid, field, origin)
     request[NO_ETAG] = True
     return file_response(FileAnswer(path, found.name, found.media_type))
 

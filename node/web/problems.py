@@ -5,6 +5,7 @@ Never a stack trace: what nobody foresaw is a 500 whose id stands beside the tra
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ def sign_in(detail: str, error: str = "") -> Problem:
 def bad_members(error: ValidationError, where: str) -> Problem:
     """422 that names each member and what it has to be."""
     errors = tuple(
-        {"member": ".".join(str(p) for p in e["loc"]) or where, "problem": e["msg"], "remedy": _remedy(e)}
+        {"member": ".".join(str(p) for p in e["loc"]) or where, "problem": _wrong(e), "remedy": _remedy(e)}
         for e in error.errors(include_url=False, include_context=True, include_input=False)[:MAX_MEMBERS_SHOWN]
     )
     first = errors[0]
@@ -98,12 +99,15 @@ def problem_of(error: Exception, who: Principal | None, request_id: str) -> Prob
             return Problem(507, "storage-full", str(error))
         case StoreError():
             return Problem(503, "storage", str(error))
+        case OSError() if error.errno in _NO_ROOM:
+            return Problem(507, "storage-full", f"There is no room to write ({error.strerror}): free disk space here.")
         case ConnectionError() | TimeoutError():
             return Problem(408, "too-slow", "The body did not arrive in time; send it again.")
         case _:
             return Problem(500, "internal", f"Something went wrong here. Tell the administrator: {request_id}.")
 
 
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _KINDS: Final = {404: "not-found", 405: "method", 413: "too-large", 415: "media-type", 416: "range", 400: "bad-request"}
 _DETAILS: Final = {
     404: "There is nothing here, or nothing that you may see.",
@@ -118,9 +122,31 @@ def _of_http(error: web.HTTPException) -> Problem:
     return Problem(error.status, kind, detail, keep)
 
 
+def _wrong(error: Any) -> str:
+    match error["type"]:
+        case "enum" | "literal_error":
+            return "this word is not one of those known here"
+        case "string_too_short" | "too_short":
+            return "it is empty, or too short"
+        case "string_too_long" | "too_long":
+            return "it is too long"
+        case "greater_than_equal" | "greater_than":
+            return "it is too small"
+        case "less_than_equal" | "less_than":
+            return "it is too large"
+        case _:
+            return str(error["msg"])
+
+
 def _remedy(error: Any) -> str:
     context = error.get("ctx") or {}
     match error["type"]:
+        case "string_too_short" | "too_short":
+            return f"give {context.get('min_length', 1)} or more"
+        case "string_too_long" | "too_long":
+            return f"give {context.get('max_length', 'less')} at most"
+        case "greater_than_equal" | "less_than_equal":
+            return f"{context.get('ge', context.get('le'))} is the {'least' if 'ge' in context else 'most'}"
         case "missing":
             return "add it"
         case "extra_forbidden":

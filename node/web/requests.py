@@ -6,15 +6,16 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from governance.policy_text import MAX_POLICY_BYTES
 from governance.record import Draft
 from governance.terms import Purpose, Terms
 from node.agreements import ProposedAgreement
+from node.peers.meeting import MAX_INVITE_H
 
 MAX_PAGE: Final = 200  # a screenful and more; longer lists go on with the cursor
 MAX_TEXT_CHARS: Final = 512  # as `search.query`; more is a paste
 MAX_VALUES: Final = 64  # of one filter
 MAX_YEAR: Final = 9999
-MAX_HOURS: Final = 24 * 90  # an invitation that lies about for longer than a quarter is one lost
 
 
 class Given(BaseModel):
@@ -80,9 +81,10 @@ class SuggestQuery(Given):
 
 
 class ExplainQuery(Given):
-    """For whom: a peer's id or name, member, editor, steward or public."""
+    """For whom: a peer's id or name, member, editor, steward or public; and whose record, as in `OriginQuery`."""
 
     to: str
+    origin: str | None = None
 
 
 class AttachQuery(Given):
@@ -161,7 +163,7 @@ class InviteBody(Given):
 
     note: str = Field(default="", max_length=200)
     terms: ProposedAgreement = ProposedAgreement()
-    valid_h: int = Field(default=72, ge=1, le=MAX_HOURS)
+    valid_h: int = Field(default=72, ge=1, le=MAX_INVITE_H)
 
 
 class AcceptBody(Given):
@@ -179,7 +181,7 @@ class NoteBody(Given):
 class CircleBody(Given):
     """A new circle; members are peers by id or name."""
 
-    slug: str = Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$")
+    slug: str = Field(max_length=64, description="lower-case letters, digits and hyphens")
     members: list[str] = Field(default=[], max_length=1_000)
 
 
@@ -199,7 +201,7 @@ class SyncBody(Given):
 class PolicyBody(Given):
     """A policy's text, TOML."""
 
-    text: str = Field(max_length=1_000_000)
+    text: str = Field(max_length=MAX_POLICY_BYTES)
 
 
 class AccountBody(Given):

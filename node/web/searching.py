@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from typing import Final
 
+from governance.kinds import KINDS
+from governance.terms import Purpose
+from node.errors import BadInput
 from node.finding import SearchRequest
 from node.principal import Principal
 from node.views import SearchView
@@ -34,6 +38,23 @@ def offset_of(query: SearchQuery) -> int:
     """Where the page begins; `BadInput` for a cursor of another list."""
     inner = unwrap(SEARCH, query.after)
     return int(inner) if inner and inner.isdecimal() else 0
+
+
+def check_purposes(asked: Iterable[str]) -> None:
+    """`BadInput` for a purpose that is none."""
+    for purpose in asked:
+        if purpose not in tuple(Purpose):
+            raise BadInput(f"purpose: {purpose[:80]!r} is no purpose; use {', '.join(Purpose)}")
+
+
+def check_kinds(asked: Iterable[str], seen: Container[str]) -> None:
+    """`BadInput` for a kind that neither we know nor the answer holds: a slip of the pen looks like an empty library.
+
+    A kind of a later version passes where the reader sees a record of it; what they may not see tells nothing.
+    """
+    for kind in asked:
+        if kind not in KINDS and kind not in seen:
+            raise BadInput(f"kind: {kind[:80]!r} is no kind of record; use {', '.join(KINDS)}")
 
 
 async def run_search(app: AppPort, who: Principal, query: SearchQuery) -> SearchView:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -55,24 +56,40 @@ def table(title: str, figures: dict[str, Any]) -> Table:
     return out
 
 
+def measure(chosen: argparse.Namespace, told: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """All figures by part."""
+    told("decisions")
+    out: dict[str, dict[str, Any]] = {"decisions": {"per_s": round(measure_decisions())}}
+    sync = measure_sync(chosen.records, told)
+    out[f"sync of {chosen.records:,}"] = asdict(sync)
+    if chosen.scale > chosen.records:
+        large = measure_sync(chosen.scale, told)
+        out[f"sync of {chosen.scale:,}"] = asdict(large)
+        out["growth"] = {"changes_ratio": round(large.changes_ms / sync.changes_ms, 2)}
+    told(f"search over {chosen.documents:,} documents")
+    out["search"] = asdict(run_search(chosen.documents))
+    return out
+
+
 def main() -> None:
-    """Measure sync, decisions and search."""
+    """Measure decisions, sync and search."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--records", type=int, default=2_000, help="records of the first sync (DESIGN: 10000)")
-    parser.add_argument("--documents", type=int, default=10_000, help="documents in the index (DESIGN: 100000)")
+    parser.add_argument("--records", type=int, default=10_000, help="records of the first sync")
+    parser.add_argument("--scale", type=int, default=100_000, help="records of the second one, which shows growth")
+    parser.add_argument("--documents", type=int, default=100_000, help="documents in the index")
+    parser.add_argument("--quick", action="store_true", help="a twentieth of everything")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     chosen = parser.parse_args()
-    console = Console(stderr=chosen.json)
-    results: dict[str, dict[str, Any]] = {}
-    with console.status("Measuring decisions…"):
-        results["decisions"] = {"per_s": round(measure_decisions())}
-    with console.status(f"Measuring the first sync of {chosen.records} records between two processes…"):
-        results["sync"] = measure_sync(chosen.records)
-    with console.status(f"Measuring search over {chosen.documents} documents…"):
-        results["search"] = asdict(run_search(chosen.documents))
-    for name, figures in results.items():
-        if not chosen.json:
-            console.print(table(name, figures))
+    if chosen.quick:
+        chosen.records, chosen.scale, chosen.documents = (
+            n // 20 for n in (chosen.records, chosen.scale, chosen.documents)
+        )
+    console = Console(stderr=True)
+    with console.status("Measuring…") as status:
+        results = measure(chosen, lambda what: status.update(f"Measuring: {what}…"))
+    if not chosen.json:
+        for name, figures in results.items():
+            Console().print(table(name, figures))
     print(json.dumps(results, indent=2))
 
 

@@ -16,10 +16,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from config.load import FILE_NAME
@@ -42,6 +42,31 @@ class Answered(Exception):
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(f"{status}: {detail}")
         self.status = status
+
+
+class Process(Protocol):
+    """What a node's process can be asked, however it was started."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+Launch = Callable[[Sequence[str], IO[bytes]], Process]
+
+
+def launch(arguments: Sequence[str], log: IO[bytes]) -> Process:
+    """Our command in a process of its own."""
+    return subprocess.Popen(
+        command(*arguments), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread runs when a node is started
+    )  # fmt: skip
 
 
 class _SocketConnection(http.client.HTTPConnection):
@@ -76,13 +101,16 @@ def wait_for(condition: Callable[[], T], what: str, patience_s: float = PATIENCE
 class Node:
     """One organisation's node: its folder, and its process while it runs."""
 
-    def __init__(self, folder: Path, name: str, *, reachable: bool = True, settings: str = EXTRA) -> None:
+    def __init__(
+        self, folder: Path, name: str, *, reachable: bool = True, settings: str = EXTRA, start: Launch = launch
+    ) -> None:
         self.name = name
+        self._launch = start
         self.data = folder / name.lower()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"{name.lower()}.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         made = asyncio.run(init(self.data, name=name, port=self.port, urls=(self.url,) if reachable else ()))
         self.node_id = made.node_id
         with (self.data / FILE_NAME).open("a") as file:
@@ -93,11 +121,7 @@ class Node:
     def start(self) -> Node:
         """`commonweave serve`, until it says that it is ready."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command("serve", "--data", str(self.data)),
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread runs when a node is started
-            )  # fmt: skip
+            self.process = self._launch(("serve", "--data", str(self.data)), log)
         wait_for(self._ready, f"{self.name} starts")
         return self
 
@@ -275,11 +299,12 @@ def nodes(
     hidden: tuple[str, ...] = (),
     settings: str = EXTRA,
     prepare: Callable[[Node], object] = lambda _: None,
+    start: Launch = launch,
 ) -> Iterator[list[Node]]:
     """Started nodes; those in `hidden` have no address. All are ended whatever happens."""
     made: list[Node] = []
     try:
-        made.extend(Node(folder, name, reachable=name not in hidden, settings=settings) for name in names)
+        made.extend(Node(folder, name, reachable=name not in hidden, settings=settings, start=start) for name in names)
         for node in made:
             prepare(node)
             node.start()

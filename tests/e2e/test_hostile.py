@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import pytest
 
 from config.load import load
-from federation.httpsig import Request, Stamp, sign_request
 from node.app import open_app
 from node.clock import SystemClock, SystemEntropy
-from node.keyring import Keyring, create_keys, load_keys
+from node.keyring import create_keys, load_keys
 from node.principal import LOCAL
 from tests.e2e.nodes import Node, befriend, nodes
+from tests.e2e.voices import FEED, NO_MARKS, Voice, keys_of, page, send, voice
 
 pytestmark = pytest.mark.e2e
-FEED = "/federation/v1/feed"
-NO_MARKS = f"after=0&marks=0:{'00' * 32}"
+ASK: Final = f"after=0&{NO_MARKS}"
 
 
 @pytest.fixture(scope="module")
@@ -34,41 +30,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
         a.publish("What they are after")
         b.stop()
         yield [a, b]
-
-
-class Voice:
-    """Signs requests to a node with some keys; every part of the stamp can be falsified."""
-
-    def __init__(self, keys: Keyring, to: Node) -> None:
-        self.keys = keys
-        self.to = to
-        self._drawn = 0
-
-    def headers(self, method: str, path: str, query: str = "", body: bytes = b"", **false: Any) -> dict[str, str]:
-        """Signed headers for a request."""
-        now = int(time.time())
-        self._drawn += 1
-        nonce = hashlib.sha256(f"{id(self)}{time.time_ns()}{self._drawn}".encode()).hexdigest()[:24]
-        stamp = replace(Stamp(self.keys.request_kid, self.to.node_id, now, now + 60, nonce), **false)
-        request = Request(method, urlsplit(self.to.url).netloc, path, query)
-        media = "application/x-ndjson" if body else None
-        return sign_request(request, hashlib.sha256(body).digest(), stamp, self.keys.request, media)
-
-    def ask(self, method: str, path: str, query: str = "", body: bytes = b"", **false: Any) -> tuple[int, bytes]:
-        """Status and body of a signed request."""
-        headers = self.headers(method, path, query, body, **false)
-        return send(self.to, method, path, query, body, headers)
-
-
-def send(node: Node, method: str, path: str, query: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    """Status and body, the headers as they are."""
-    target = path + (f"?{query}" if query else "")
-    return node.public(method, target, body or None, **headers)
-
-
-def voice(node: Node, to: Node) -> Voice:
-    """The voice of a node that is stopped."""
-    return Voice(load_keys(node.data / "keys", node.node_id), to)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +47,7 @@ def _counts(node: Node) -> tuple[int, int]:
 
 def test_the_real_peer_is_answered(pair: list[Node]) -> None:
     a, b = pair
-    status, body = voice(b, a).ask("GET", FEED, NO_MARKS)
+    status, body = voice(b, a).ask("GET", FEED, ASK)
     assert status == 200
     assert b"What they are after" in body
 
@@ -94,7 +55,7 @@ def test_the_real_peer_is_answered(pair: list[Node]) -> None:
 def test_unsigned_unknown_and_badly_signed_requests_get_the_same_answer(pair: list[Node], stranger: Voice) -> None:
     a, b = pair
     peer = voice(b, a)
-    headers = peer.headers("GET", FEED, NO_MARKS)
+    headers = peer.headers("GET", FEED, ASK)
     signature = headers["signature"]
     middle = len(signature) // 2
     forged = {
@@ -102,12 +63,12 @@ def test_unsigned_unknown_and_badly_signed_requests_get_the_same_answer(pair: li
         "signature": signature[:middle] + ("A" if signature[middle] != "A" else "B") + signature[middle + 1 :],
     }
     answers = [
-        send(a, "GET", FEED, NO_MARKS, b"", {}),
-        stranger.ask("GET", FEED, NO_MARKS),
-        send(a, "GET", FEED, NO_MARKS, b"", forged),
-        send(a, "GET", FEED, NO_MARKS + "&x=1", b"", peer.headers("GET", FEED, NO_MARKS)),
-        peer.ask("GET", FEED, NO_MARKS, recipient=b.node_id),
-        peer.ask("GET", FEED, NO_MARKS, created=int(time.time()) - 9000, expires=int(time.time()) - 8800),
+        send(a, "GET", FEED, ASK, b"", {}),
+        stranger.ask("GET", FEED, ASK),
+        send(a, "GET", FEED, ASK, b"", forged),
+        send(a, "GET", FEED, ASK + "&x=1", b"", peer.headers("GET", FEED, ASK)),
+        peer.ask("GET", FEED, ASK, recipient=b.node_id),
+        peer.ask("GET", FEED, ASK, created=int(time.time()) - 9000, expires=int(time.time()) - 8800),
     ]
     assert {status for status, _ in answers} == {401}
     assert len({body for _, body in answers}) == 1
@@ -115,18 +76,17 @@ def test_unsigned_unknown_and_badly_signed_requests_get_the_same_answer(pair: li
 
 def test_a_request_heard_on_the_line_cannot_be_said_again(pair: list[Node]) -> None:
     a, b = pair
-    headers = voice(b, a).headers("GET", FEED, NO_MARKS)
-    assert send(a, "GET", FEED, NO_MARKS, b"", headers)[0] == 200
-    assert send(a, "GET", FEED, NO_MARKS, b"", headers)[0] == 401
+    headers = voice(b, a).headers("GET", FEED, ASK)
+    assert send(a, "GET", FEED, ASK, b"", headers)[0] == 200
+    assert send(a, "GET", FEED, ASK, b"", headers)[0] == 401
 
 
 def test_a_body_that_was_changed_on_the_way_is_refused(pair: list[Node]) -> None:
     a, b = pair
-    page = _page()
-    query = f"marks=0:{'00' * 32}"
-    headers = voice(b, a).headers("POST", FEED, query, page)
+    body = page(keys_of(b), a.node_id, [])
+    headers = voice(b, a).headers("POST", FEED, NO_MARKS, body)
     before = _counts(a)
-    assert send(a, "POST", FEED, query, page.replace(b'"more":false', b'"more":true '), headers)[0] == 401
+    assert send(a, "POST", FEED, NO_MARKS, body.replace(b'"more":false', b'"more":true '), headers)[0] == 401
     assert _counts(a) == before
 
 
@@ -134,14 +94,15 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read_whole(pair: list[N
     a, b = pair
     huge = b" " * (1024 * 1024 + 1)
     assert voice(b, a).ask("POST", "/federation/v1/notice", "", huge)[0] == 413
-    assert voice(b, a).ask("GET", FEED, NO_MARKS, b"x")[0] == 413
+    assert voice(b, a).ask("GET", FEED, ASK, b"x")[0] == 413
     assert a.public("GET", "/readyz")[0] == 200
 
 
 def test_a_forged_record_is_quarantined_and_does_not_stop_the_page(pair: list[Node]) -> None:
     a, b = pair
     before = _counts(a)
-    status, body = voice(b, a).ask("POST", FEED, f"marks=0:{'00' * 32}", _page("e30.e30.AAAA", "not a token"))
+    forged = [{"t": "put", "seq": n, "jws": token, "d": []} for n, token in enumerate(("e30.e30.AAAA", "no token"), 1)]
+    status, body = voice(b, a).push(forged)
     assert status == 200, body
     assert json.loads(body)["cursor"] == 2
     assert _counts(a) == (before[0], before[1] + 2)
@@ -165,7 +126,7 @@ def test_a_forged_record_is_quarantined_and_does_not_stop_the_page(pair: list[No
 )
 def test_nonsense_from_a_peer_is_its_own_error(pair: list[Node], path: str, body: bytes) -> None:
     a, b = pair
-    query = f"marks=0:{'00' * 32}" if path == FEED else ""
+    query = NO_MARKS if path == FEED else ""
     status, answer = voice(b, a).ask("POST", path, query, body)
     assert status == 422, answer
 
@@ -199,11 +160,3 @@ def test_a_node_with_a_wrong_clock_still_syncs_by_the_challenge(pair: list[Node]
     view, status = asyncio.run(session())
     assert view.ok, view.error
     assert status.received_records >= 1
-
-
-def _page(*tokens: str) -> bytes:
-    lines = [{"t": "head", "after": 0, "node": ""}]
-    lines += [{"t": "put", "seq": n, "jws": t, "d": []} for n, t in enumerate(tokens, 1)]
-    end = {"t": "end", "cursor": len(tokens), "more": False, "count": 0, "sum": "00" * 32}
-    lines.append(end | {"held_count": 0, "held_sum": "00" * 32})
-    return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()

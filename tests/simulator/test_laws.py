@@ -17,7 +17,7 @@ DAY_S = 86_400
 
 
 async def rest(world: World) -> None:
-    watcher = Watcher(world)
+    watcher = Watcher(world.nodes)
     await watcher.remember_withdrawn()
     await world.quiet()
     await watcher.check_rest()
@@ -291,6 +291,21 @@ async def test_a_circle_owner_from_a_backup_does_not_let_a_removed_member_back_i
         (row,) = await tx.find(CircleRow)
     assert chidi.id not in row.members
     assert not await chidi.live()
+
+
+async def test_a_marker_that_overtakes_its_record_is_confirmed_all_the_same() -> None:
+    world = await World.make(21, 2, ((0, 1),))
+    ana, bao = world.nodes
+    rid = await world.publish(ana)
+    row = await ana.peer(bao)
+    await ana.sharing.ledger.settle(row.id)
+    await ana.sharing.page(row.id, 0)  # it was on its way, and the line broke
+    await ana.library.withdraw(LOCAL, rid, "consent")
+
+    await rest(world)
+
+    (withdrawal,) = await ana.tracing.withdrawals(LOCAL)
+    assert (withdrawal.confirmed, withdrawal.waiting, withdrawal.overdue) == (1, 0, 0)
 
 
 async def test_an_echo_is_not_sent_to_the_one_it_came_from() -> None:

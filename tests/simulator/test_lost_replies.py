@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import pytest
 
+from federation.documents import ItemState
 from federation.errors import PeerError
 from governance.agreement import Phase
 from node.principal import LOCAL
-from node.store.rows import PeerRow
+from node.store.rows import Outgoing, PeerRow, ReceiptRow
 from tests.simulator.laws import Watcher, check_sums
 from tests.world import Crash, Fault, LineBroken, World, WorldNode, draft, terms
 
 WHAT = ("request", "reply", "twice", "crash-here", "crash-there")
 
 
-async def _busy_pair() -> tuple[World, list[str]]:
+async def busy_pair() -> tuple[World, list[str]]:
     """Two nodes with everything under way: new, changed, narrowed, withdrawn, refused, a circle, and a lost row."""
     world = await World.make(31, 2, ((0, 1),))
     ana, bao = world.nodes
@@ -35,6 +36,19 @@ async def _busy_pair() -> tuple[World, list[str]]:
     return world, rids
 
 
+async def with_mail() -> World:
+    """A receipt waits at the second node, which does not open lines itself."""
+    world = await World.make(32, 2, ((0, 1),))
+    ana, bao = world.nodes
+    rid = await world.publish(ana)
+    await world.quiet()
+    await ana.library.withdraw(LOCAL, rid, "harm")
+    await world.session(ana, bao)
+    await bao.tend()
+    world.seen.clear()
+    return world
+
+
 async def _struck(world: World, here: WorldNode, there: WorldNode, fault: Fault) -> None:
     """A session with a fault; a lost message always ends it, a crash only where there was a commit to hit."""
     try:
@@ -49,7 +63,7 @@ async def _struck(world: World, here: WorldNode, there: WorldNode, fault: Fault)
 @pytest.mark.parametrize("what", WHAT)
 @pytest.mark.parametrize("opened_by", [0, 1])
 async def test_after_any_broken_message_the_next_sessions_converge(what: str, opened_by: int) -> None:
-    world, _ = await _busy_pair()
+    world, _ = await busy_pair()
     here, there = world.nodes[opened_by], world.nodes[1 - opened_by]
     before = [n.store.snapshot() for n in world.nodes]
     await world.session(here, there)
@@ -63,14 +77,14 @@ async def test_after_any_broken_message_the_next_sessions_converge(what: str, op
         await world.session(here, there)
         await world.tend()
 
-        watcher = Watcher(world)
+        watcher = Watcher(world.nodes)
         await watcher.remember_withdrawn()
         await watcher.check_rest()
 
 
 @pytest.mark.parametrize("what", WHAT)
 async def test_a_broken_repair_is_repaired_by_the_next_session(what: str) -> None:
-    world, _ = await _busy_pair()
+    world, _ = await busy_pair()
     await world.quiet()
     ana, bao = world.nodes
     backup = bao.store.snapshot()
@@ -89,11 +103,32 @@ async def test_a_broken_repair_is_repaired_by_the_next_session(what: str) -> Non
         await world.session(bao, ana)
         await world.tend()
 
-        await Watcher(world).check_rest()
+        await Watcher(world.nodes).check_rest()
+
+
+@pytest.mark.parametrize("what", WHAT)
+async def test_a_receipt_whose_collection_is_broken_is_collected_by_the_next_session(what: str) -> None:
+    world = await with_mail()
+    ana, bao = world.nodes
+    before = [n.store.snapshot() for n in world.nodes]
+    await world.session(ana, bao)
+    assert "Collect" in world.seen
+    for at in range(world.messages):
+        for node, backup in zip(world.nodes, before, strict=True):
+            node.put_back(backup)
+        await _struck(world, ana, bao, Fault(at, what))
+
+        await world.session(ana, bao)
+
+        async with ana.core.store.read() as tx:
+            (receipt,) = await tx.find(ReceiptRow)
+        assert receipt.state == ItemState.ERASED
+        async with bao.core.store.read() as tx:
+            assert not await tx.count(Outgoing)
 
 
 async def test_a_peer_that_never_agrees_on_withdrawals_is_told_apart_from_a_loss() -> None:
-    world, _ = await _busy_pair()
+    world, _ = await busy_pair()
     await world.quiet()
     ana, bao = world.nodes
     row = await bao.peer(ana)
@@ -106,7 +141,7 @@ async def test_a_peer_that_never_agrees_on_withdrawals_is_told_apart_from_a_loss
 
 
 async def test_a_suspended_peer_still_gets_withdrawals() -> None:
-    world, rids = await _busy_pair()
+    world, rids = await busy_pair()
     await world.quiet()
     ana, bao = world.nodes
     await world.declare(ana, bao, Phase.SUSPENDED)

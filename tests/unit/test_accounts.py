@@ -28,7 +28,7 @@ from node.accounts import (
 from node.errors import BadInput, NotAllowed, NotFound, NotNow
 from node.principal import LOCAL, ROLE_SCOPES, Principal
 from node.store.memory import MemoryStore
-from node.store.rows import Account, Token
+from node.store.rows import Account, Audit, Token
 from tests.unit.web.fakes import CHEAP, FakeClock, FakeEntropy
 
 PASSWORD = "correct horse battery"
@@ -247,3 +247,33 @@ async def test_only_an_administrator_touches_accounts_and_tokens(f: Fixture) -> 
 async def test_an_unknown_role_is_refused_with_the_known_ones(f: Fixture) -> None:
     with pytest.raises(BadInput, match="member, editor, steward"):
         await f.accounts.add(LOCAL, "x", "king", PASSWORD)
+
+
+async def test_acts_on_accounts_and_tokens_are_in_the_audit_log_without_secrets_and_labels(f: Fixture) -> None:
+    made = await f.accounts.token(LOCAL, "Amal's laptop", "amal", ["write", "read"], 30)
+    await f.accounts.revoke(LOCAL, "Amal's laptop")
+    await f.accounts.disable(LOCAL, "amal")
+    async with f.store.read() as tx:
+        rows = await tx.find(Audit, order="id")
+    assert [(r.actor, r.action, r.subject, r.detail) for r in rows] == [
+        ("local administrator", "account.add", "amal", "editor"),
+        ("local administrator", "token.make", "amal", "read, write for 30 days"),
+        ("local administrator", "token.revoke", "amal", ""),
+        ("local administrator", "account.disable", "amal", "0 sessions and tokens ended"),
+    ]
+    assert {r.at for r in rows} == {f.clock.now()}
+    assert made.secret is not None
+    assert not any(secret in repr(rows) for secret in (made.secret, PASSWORD, "laptop"))
+
+
+async def test_what_was_refused_is_not_noted_as_done(f: Fixture) -> None:
+    for attempt in (
+        f.accounts.add(LOCAL, "amal", "member", PASSWORD),
+        f.accounts.disable(LOCAL, "nobody"),
+        f.accounts.revoke(LOCAL, "nothing"),
+        f.accounts.token(LOCAL, "x", "amal", ["steward"], 30),
+    ):
+        with pytest.raises((BadInput, NotFound, NotNow)):
+            await attempt
+    async with f.store.read() as tx:
+        assert [r.action for r in await tx.find(Audit)] == ["account.add"]

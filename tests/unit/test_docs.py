@@ -17,6 +17,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from config.load import sections
+from config.settings import Database
 from federation.documents import Agreement, SignedDocument
 from federation.errors import Code
 from federation.jws import Typ
@@ -168,6 +169,18 @@ def test_a_command_named_in_the_text_exists(path: Path) -> None:
 
 def settings() -> set[tuple[str, str]]:
     return {(section, name) for section, model in sections().items() for name in model.model_fields}
+
+
+def test_every_database_address_in_a_document_is_one_that_the_settings_take() -> None:
+    found = [
+        (name_of(path), url)
+        for path in [*documents(), ROOT / "config" / "example.toml", ROOT / "docker-compose.yml"]
+        for url in re.findall(r"\b(?:sqlite|postgres)\w*(?:\+\w+)?:///?[\w./@:-]+", path.read_text("utf-8"))
+        if "://" in url and not url.endswith("://")
+    ]
+    assert len(found) > 3
+    for name, url in found:
+        assert Database(url=url.rstrip(".")).url, name
 
 
 @pytest.mark.parametrize("path", documents(), ids=name_of)

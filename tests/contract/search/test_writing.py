@@ -79,6 +79,54 @@ def test_tidy_changes_nothing_that_can_be_found(engine: SearchEngine) -> None:
     assert engine.search(make_query(""), Viewer.STEWARDS, NOW) == before
 
 
+def test_what_is_applied_with_more_to_follow_is_whole_after_the_last_apply(empty: SearchEngine) -> None:
+    """Among what waits: a record that changes, one that narrows to another tier, one that goes."""
+    empty.apply([entry("r1", "en", "Old", "outdated words"), *LIBRARY[1:6]], (), 1, more=True)
+    empty.apply([entry("m9", "en", "Open", "for everyone"), entry("x9", "en", "Short", "lived")], (), 2, more=True)
+    empty.apply([LIBRARY[0], entry("m9", "en", "Closed", "for members", INSIDE)], ["did:key:zA/x9"], 3, more=True)
+    empty.apply(LIBRARY[6:], (), 4)
+    assert empty.position() == 4
+    assert (keys(empty, "outdated"), keys(empty, "lived"), keys(empty, "everyone")) == (set(), set(), set())
+    assert (keys(empty, "closed"), keys(empty, "closed", Viewer.PUBLIC)) == ({"m9"}, set())
+    for viewer in (Viewer.PUBLIC, Viewer.STEWARDS):
+        expected = sum(item.visible(viewer, NOW) for item in LIBRARY)
+        assert empty.count(viewer, NOW) == expected + (viewer is Viewer.STEWARDS)
+
+
+def test_what_waits_for_more_is_unseen_and_fed_again_after_a_crash(tmp_path: Path) -> None:
+    engine = TantivyEngine(tmp_path)
+    engine.apply(LIBRARY[:2], (), 2)
+    engine.apply(LIBRARY[2:], (), 9, more=True)
+    assert (engine.position(), engine.count(Viewer.STEWARDS, NOW)) == (2, 2)
+    engine.close()
+    again = TantivyEngine(tmp_path)
+    assert (again.position(), again.count(Viewer.STEWARDS, NOW)) == (2, 2)
+    again.apply(LIBRARY[2:], (), 9)
+    assert again.count(Viewer.STEWARDS, NOW) == sum(item.visible(Viewer.STEWARDS, NOW) for item in LIBRARY)
+    again.close()
+
+
+def test_an_apply_that_fails_drops_what_waited_and_keeps_the_position(tmp_path: Path) -> None:
+    engine = TantivyEngine(tmp_path)
+    engine.apply(LIBRARY[:3], (), 3, more=True)
+    broken = entry("b1", "en", "Broken", "x", updated=2**80)  # no engine can hold this number
+    with pytest.raises((ValueError, OverflowError, IndexCorrupt)):
+        engine.apply([broken], (), 4)
+    assert (engine.position(), engine.count(Viewer.STEWARDS, NOW)) == (0, 0)
+    engine.apply(LIBRARY, (), 5)
+    assert (engine.position(), keys(engine, "debriefing")) == (5, {"r1"})
+    engine.close()
+
+
+def test_what_is_erased_while_it_waits_leaves_no_trace(tmp_path: Path) -> None:
+    engine = TantivyEngine(tmp_path)
+    engine.apply([*LIBRARY, entry("x1", "en", SECRET, SECRET)], (), 5, more=True)
+    engine.erase(["did:key:zA/x1"], refetching(LIBRARY))
+    assert traces("tantivy", tmp_path) == set()
+    assert (engine.position(), keys(engine, "debriefing")) == (5, {"r1"})
+    engine.close()
+
+
 @pytest.mark.parametrize("name", ON_DISK)
 def test_an_index_is_the_same_after_closing_and_opening(name: str, tmp_path: Path) -> None:
     first = ENGINES[name](tmp_path)

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
+from governance.kinds import KINDS
 from governance.record import Draft
 from node.cli import app as commands
 from node.cli.connect import socket_path
@@ -154,6 +155,22 @@ def test_a_record_is_edited_from_its_own_form(data: Path, tmp_path: Path) -> Non
     assert "Nothing was changed" in run(data, "record edit RID", "--file", str(form)).stdout
     form.write_text(form.read_text("utf-8").replace("Old", "New"), "utf-8")
     assert json.loads(run(data, "record edit RID --json", "--file", str(form)).stdout)["title"] == "New"
+
+
+def test_narrowing_says_whether_anything_was_narrower(data: Path) -> None:
+    first, again = (run(data, "record narrow RID --to node") for _ in range(2))
+    assert first.stdout.startswith("Narrowed: version 3")
+    assert again.stdout.startswith("Nothing narrower")
+    assert "No version was made" in again.stdout
+    assert not json.loads(run(data, "record narrow RID --to node --json").stdout)["narrowed"]
+
+
+@pytest.mark.parametrize("line", ["record list --kind casestudy", "search flood --kind guide --kind casestudy"])
+def test_a_kind_that_is_none_is_named_with_those_there_are(data: Path, line: str) -> None:
+    result = run(data, line)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'casestudy'" in result.stderr
+    assert all(kind in result.stderr.replace("\n", "") for kind in KINDS)
 
 
 def test_what_is_not_there_is_exit_code_3(data: Path) -> None:

@@ -61,6 +61,7 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
         ("[server]\nport = 70000", {}, {}, ["server.port = 70000", "line 2", "65535", "Port to listen on"]),
         ("[server]\nport = true", {}, {}, ["server.port = True", "a number is needed"]),
         ("[server", {}, {}, ["commonweave.toml is not TOML", "end of document"]),
+        ("[server]\nport = " + "9" * 5_000, {}, {}, ["commonweave.toml is not TOML", "far too long"]),
         ("", {"COMMONWEAVE_LOG__LEVEL": "loud"}, {}, ["log.level = 'loud'", "(COMMONWEAVE_LOG__LEVEL)", "'debug'"]),
         ("", {"COMMONWEAVE_LOGLEVEL": "info"}, {}, ["COMMONWEAVE_LOGLEVEL", "did you mean log.level?"]),
         ("", {"COMMONWEAVE_NODE__REGIONS": "[KE"}, {}, ["node.regions = '[KE'", "is not a list"]),

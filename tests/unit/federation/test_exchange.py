@@ -15,6 +15,7 @@ from federation.exchange import (
     CursorUnknown,
     Delivered,
     Effect,
+    Expect,
     Fetch,
     Forget,
     Intake,
@@ -35,13 +36,26 @@ from federation.exchange import (
     SwapMarks,
     TakeAck,
     TakeMarks,
+    Unheard,
     Which,
     answer_fetch,
     answer_push,
     answer_reconcile,
     initiate,
 )
-from federation.messages import Ack, Mail, Marks, Page
+from federation.messages import (
+    MAX_LISTED,
+    MAX_PAGE_ENTRIES,
+    Ack,
+    Mail,
+    Marks,
+    Page,
+    Refused,
+    read_ack,
+    read_page,
+    write_ack,
+    write_page,
+)
 from federation.negentropy import Item, ItemSet, respond
 
 NONE = bytes(32)
@@ -131,6 +145,31 @@ def test_a_page_is_acknowledged_only_after_it_was_taken_in() -> None:
     assert machine.send(ack) == SendAck(ack)
 
 
+def test_the_next_page_is_asked_for_while_this_one_is_taken_in() -> None:
+    machine = initiate()
+    came, ack = page(cursor=6, more=True), Ack(6)
+    assert expect(machine, [(Prepare, READY), (Fetch, came)]) == Expect(Fetch(6, SAME))
+    assert machine.send(None) == Intake(came)
+    assert machine.send(ack) == SendAck(ack)
+    assert machine.send(None) == Prepare()
+    assert machine.send(replace(READY, cursor=6)) == Fetch(6, SAME)
+
+
+def test_what_was_asked_for_too_early_is_dropped_when_a_page_is_not_taken_as_it_came() -> None:
+    machine = initiate()
+    refusal = Ack(6, refused=(Refused("o", "r", 1, "stale"),))
+    steps = [(Prepare, READY), (Fetch, page(cursor=6, more=True)), (Expect, None), (Intake, refusal)]
+    assert expect(machine, steps) == Expect(None)
+
+
+def test_the_next_page_is_cut_while_the_peer_takes_this_one() -> None:
+    machine = initiate()
+    out = page(7, 9, more=True)
+    steps = [(Prepare, replace(READY, unsent=True)), (Fetch, page()), (NextPage, out)]
+    assert expect(machine, steps) == Expect(NextPage(9))
+    assert machine.send(None) == Push(out, SAME)
+
+
 def test_a_page_that_another_session_has_taken_meanwhile_is_not_acknowledged_twice() -> None:
     machine = initiate()
     steps = [(Prepare, READY), (Fetch, page(cursor=6)), (Intake, Behind(6)), (Prepare, replace(READY, cursor=6))]
@@ -186,7 +225,15 @@ def test_a_peer_that_is_elsewhere_in_our_feed_is_met_there_or_begins_again(
     cursor: int, again: int, reset: bool
 ) -> None:
     machine, ready = initiate(), replace(READY, unsent=True)
-    steps = [(Prepare, ready), (Fetch, page()), (NextPage, page(7, 9)), (Push, Behind(cursor)), (Prepare, ready)]
+    heard = [] if reset else [(Unheard, None)]
+    steps = [
+        (Prepare, ready),
+        (Fetch, page()),
+        (NextPage, page(7, 9)),
+        (Push, Behind(cursor)),
+        *heard,
+        (Prepare, ready),
+    ]
     assert expect(machine, steps) == NextPage(again)
     out = page(again, 9)
     assert machine.send(out) == Push(out, SAME, reset)
@@ -236,16 +283,24 @@ def run(machine: Any, answers: list[Any]) -> Any:
 @pytest.mark.parametrize("known", [SAME, OTHER])
 def test_a_fetch_is_answered_if_the_peer_knows_all_marks_or_all_that_our_feed_does_not_hold(known: Marks) -> None:
     ready = replace(READY, marks=OTHER, acked_marks=SAME)
-    assert run(answer_fetch(5, known), [ready, page()]) == page()
+    assert run(answer_fetch(5, known, begin=False), [ready, page()]) == page()
 
 
 def test_a_fetch_with_other_marks_gets_no_page() -> None:
-    assert run(answer_fetch(5, OTHER), [READY]) == MarksDiffer()
+    assert run(answer_fetch(5, OTHER, begin=True), [READY]) == MarksDiffer()
 
 
 def test_a_fetch_after_a_cursor_that_was_never_issued_gets_no_page() -> None:
-    assert run(answer_fetch(10, SAME), [READY]) == CursorUnknown()
-    assert run(answer_fetch(9, SAME), [READY, page(9, 9)]) == page(9, 9)
+    assert run(answer_fetch(10, SAME, begin=True), [READY]) == CursorUnknown()
+    assert run(answer_fetch(9, SAME, begin=False), [READY, page(9, 9)]) == page(9, 9)
+
+
+def test_what_a_caller_has_and_never_confirmed_is_told_once_more_when_its_next_session_begins() -> None:
+    machine = answer_fetch(9, SAME, begin=True)
+    assert machine.send(None) == Prepare()
+    assert machine.send(READY) == Unheard(9)
+    assert machine.send(None) == NextPage(9)
+    assert run(answer_fetch(7, SAME, begin=True), [READY, page(7, 7)]) == page(7, 7)
 
 
 def test_a_push_that_does_not_continue_is_told_where_we_are() -> None:
@@ -289,3 +344,55 @@ def test_a_feed_that_is_held_back_ends_the_session_instead_of_asking_for_ever() 
                 case _:
                     value = page(5, 5, more=True)
     assert pushes == 1
+
+
+def test_more_withdrawals_than_a_swap_holds_are_exchanged_in_as_many_as_it_takes() -> None:
+    missing = [n.to_bytes(32) for n in range(3 * MAX_LISTED)]
+    known: set[bytes] = set()
+    machine, swaps = initiate(), 0
+    value: Any = None
+    while True:
+        effect = machine.send(value)
+        match effect:
+            case Prepare():
+                value = READY
+            case Items():
+                value = [(0, i) for i in sorted(known)]
+            case Reconcile():
+                value = respond(ItemSet([(0, i) for i in missing]), effect.message)
+            case MarksOf():
+                value = MarkSwap()
+            case SwapMarks():
+                assert len(effect.swap.want) <= MAX_LISTED
+                known.update(effect.swap.want)
+                swaps += 1
+                value = MarkSwap()
+            case Fetch():
+                value = page() if len(known) == len(missing) else MarksDiffer()
+            case Outbox():
+                break
+            case _:
+                value = None
+    assert swaps == 3
+
+
+def test_what_is_missed_is_asked_for_in_portions_that_the_peer_takes() -> None:
+    theirs = [(1, n.to_bytes(32)) for n in range(MAX_LISTED + 1)]
+    machine = initiate()
+    effect = expect(machine, [(Prepare, READY), (Fetch, page(count=1, total=IDS[0])), (Items, [])])
+    while isinstance(effect, Reconcile):
+        effect = machine.send(respond(ItemSet(theirs), effect.message))
+    assert isinstance(effect, SendAck)
+    assert len(effect.ack.want) == MAX_LISTED
+    read_ack(write_ack(effect.ack))
+
+
+def test_a_page_of_drops_is_one_that_the_peer_reads() -> None:
+    ours = [(1, n.to_bytes(32)) for n in range(MAX_PAGE_ENTRIES + 1)]
+    machine = initiate()
+    first = page(held_count=1, held_total=IDS[3])
+    effect = expect(machine, [(Prepare, READY), (Fetch, first), (Items, [])])
+    while isinstance(effect, Reconcile):
+        effect = machine.send(respond(ItemSet(ours), effect.message))
+    assert isinstance(effect, Push)
+    assert len(read_page(write_page(effect.page)).entries) == MAX_PAGE_ENTRIES

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federation.client import read_swap
 from federation.errors import PeerError
 from federation.messages import (
     MAX_ACK_BYTES,
@@ -203,6 +204,8 @@ def test_a_page_with_any_member_replaced_is_read_or_refused_but_never_breaks(
         (7, "cursor", 2**53),
         (7, "cursor", "6"),
         (7, "sum", "0" * 63),
+        (7, "sum", "0" * 62 + "  "),
+        (7, "sum", "0 " * 32),
         (7, "held_count", -1),
         (7, "t", "put"),
         (0, "t", "end"),
@@ -269,6 +272,14 @@ def test_a_list_has_at_most_so_many_members() -> None:
     assert len(read_ack(write_ack(Ack(None, newer=("t",) * MAX_LISTED))).newer) == MAX_LISTED
     with pytest.raises(PeerError):
         read_ack(write_ack(Ack(None, newer=("t",) * (MAX_LISTED + 1))))
+
+
+@pytest.mark.parametrize("wanted", ["", "ab", "ab" * 31 + "  ", "AB" * 32, "ab" * 33, 7])
+def test_an_id_that_no_copy_can_have_is_not_asked_for(wanted: object) -> None:
+    with pytest.raises(PeerError):
+        read_ack(json.dumps({"cursor": 1, "count": 0, "sum": "0" * 64, "want": [wanted]}).encode())
+    with pytest.raises(PeerError):
+        read_swap(json.dumps({"tokens": [], "histories": [], "want": [wanted]}).encode())
 
 
 def test_a_silent_acknowledgement_says_nothing_and_any_word_breaks_the_silence() -> None:

@@ -11,6 +11,7 @@ P, S = Phase, Step
 ALLOWED: dict[Phase, dict[Step, Phase]] = {
     P.INVITED: {S.PROPOSE: P.PROPOSED, S.END: P.ENDED, S.BLOCK: P.BLOCKED},
     P.PROPOSED: {S.PROPOSE: P.PROPOSED, S.APPROVE: P.ACTIVE, S.END: P.ENDED, S.BLOCK: P.BLOCKED},
+    P.AGREED: {S.END: P.ENDED, S.BLOCK: P.BLOCKED},
     P.ACTIVE: {S.PROPOSE: P.ACTIVE, S.SUSPEND: P.SUSPENDED, S.END: P.ENDED, S.BLOCK: P.BLOCKED},
     P.SUSPENDED: {S.RESUME: P.ACTIVE, S.END: P.ENDED, S.BLOCK: P.BLOCKED},
     P.ENDED: {S.PROPOSE: P.PROPOSED, S.END: P.ENDED, S.BLOCK: P.BLOCKED},
@@ -44,9 +45,18 @@ def test_an_agreement_expires_at_its_second() -> None:
     assert phase_now(P.ACTIVE, Clauses("a"), 10**12) is P.ACTIVE
 
 
+def test_an_agreement_begins_at_its_second() -> None:
+    later = Clauses("a", starts=100, until=200)
+    assert phase_now(P.ACTIVE, later, 99) is P.AGREED
+    assert phase_now(P.ACTIVE, later, 100) is P.ACTIVE
+    assert phase_now(P.SUSPENDED, later, 99) is P.SUSPENDED
+    assert phase_now(P.ACTIVE, later, 200) is P.EXPIRED
+
+
 @pytest.mark.parametrize("phase", [P.INVITED, P.PROPOSED, P.ENDED, P.EXPIRED, P.BLOCKED])
 def test_time_changes_no_other_phase(phase: Phase) -> None:
     assert phase_now(phase, Clauses("a", until=1), 100) is phase
+    assert phase_now(phase, Clauses("a", starts=200), 100) is phase
 
 
 def test_copies_are_kept_only_after_an_end_that_says_so() -> None:

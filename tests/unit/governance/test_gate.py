@@ -75,7 +75,8 @@ def test_a_circle_without_anybody_admits_no_peer_and_no_holder_outside_it() -> N
 
 BARS: list[tuple[dict[str, Any], Why]] = [
     ({"clauses": None}, Why.NO_AGREEMENT),
-    *(({"phase": p}, Why.PHASE) for p in Phase if p is not Phase.ACTIVE),
+    *(({"phase": p}, Why.PHASE) for p in Phase if p not in (Phase.ACTIVE, Phase.AGREED)),
+    ({"clauses": Clauses("a", starts=NOW + 1)}, Why.NOT_BEGUN),
     ({"clauses": Clauses("a", until=NOW)}, Why.PHASE),
     ({"clauses": Clauses("a", kinds=frozenset({"story"}))}, Why.AGREEMENT_KIND),
     ({"clauses": Clauses("a", topics=frozenset({"radio"}))}, Why.AGREEMENT_TOPIC),

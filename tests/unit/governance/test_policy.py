@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from governance.policy import DAY_S, Audience, Conditions, Effect, Example, Policy, Rule, Who
 from tests.unit.governance.values import CIRCLE, NOW, OWN, PEER, facts, policy, rule
 
+TODAY = NOW // DAY_S * DAY_S  # ages are counted in calendar days, so that a decision can only change at midnight UTC
 TO = Audience(Who.PEER, PEER, frozenset({"BR"}), frozenset({CIRCLE}), "a1", "member")
 
 TABLE: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
@@ -25,8 +26,8 @@ TABLE: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("sensitivity", ["high"], {"sensitivity": "high"}, {"sensitivity": ""}),
     ("own", True, {}, {"own": False}),
     ("own", False, {"own": False}, {}),
-    ("older_than_days", 2, {"iat": NOW - 2 * DAY_S - 1}, {"iat": NOW - 2 * DAY_S}),
-    ("younger_than_days", 2, {"iat": NOW - 2 * DAY_S + 1}, {"iat": NOW - 2 * DAY_S}),
+    ("older_than_days", 2, {"iat": TODAY - 2 * DAY_S - 1}, {"iat": TODAY - 2 * DAY_S}),
+    ("younger_than_days", 2, {"iat": TODAY - DAY_S}, {"iat": TODAY - DAY_S - 1}),
 ]
 
 
@@ -174,3 +175,9 @@ def test_an_example_is_a_record_about_which_everything_is_known() -> None:
     plain = Example().facts(NOW)
     assert None not in (plain.topics, plain.regions, plain.labels, plain.sensitivity, plain.licence)
     assert Example(age_days=3).facts(NOW).iat == NOW - 3 * DAY_S
+
+
+def test_a_policy_knows_whether_its_answers_change_with_the_day() -> None:
+    assert not policy(rule(when=Conditions(kind=("guide",)))).asks_age
+    assert policy(rule(when=Conditions(older_than_days=2))).asks_age
+    assert policy(rule(unless=Conditions(younger_than_days=2))).asks_age

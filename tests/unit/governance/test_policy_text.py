@@ -149,6 +149,12 @@ def test_a_text_that_is_too_long_or_no_text_is_refused_and_the_longest_is_read()
     assert "at most 262144" in told(GOOD + "#" * (room + 1))[0]
     assert told(b"\xff") == told("\ud800") == ["the text is not UTF-8; save the file as UTF-8"]
     assert "nested too deeply" in told("a = " + "[" * 100_000)[0]
+    assert "far too long" in told("a = " + "9" * 5_000)[0]
+
+
+def test_a_wrong_value_that_cannot_be_shown_is_a_problem_like_any_other() -> None:
+    assert any("cannot be written here" in line for line in told("name = 0x" + "f" * 5_000))
+    assert all(len(line) < 500 for line in told(f'name = "{"x" * 10_000}"\nrule = "{"y" * 10_000}"'))
 
 
 KEYS = st.sampled_from(("name", "rule", "id", "effect", "when", "unless", "example", "to", "fields", "reason", "words"))

@@ -116,6 +116,7 @@ def test_a_toolkits_components_refer_by_source_id(tmp_path: Path) -> None:
         ('{"source_id": "n", "title": NaN}', "NaN"),
         ('{"source_id": "n", "node": 99999999999999999999}', "too large"),
         ("[" * 100_000, "nested too deeply"),
+        (json.dumps(corpus_document(tags=7)), "tags should be a list"),
     ],
 )
 def test_a_line_that_cannot_be_taken_is_named_and_the_next_one_taken(tmp_path: Path, line: str, said: str) -> None:

@@ -74,6 +74,14 @@ def test_a_table_in_utf16_says_what_to_do(tmp_path: Path) -> None:
         table(tmp_path, "title,kind", "A,guide", encoding="utf-16")
 
 
+def test_the_line_ends_of_an_old_mac_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="line ends"):
+        table(tmp_path, "title,kind\rA,guide\rB,guide")
+    items, problems = table(tmp_path, HEADER, "r1,A\rB,guide,en,,,,", "r2,C,guide,en,,,,")
+    assert [i.source_id for i in items] == ["r2"]
+    assert "carriage return" in problems[0].problem
+
+
 @pytest.mark.parametrize("header", ["name,kind", "title,tags,topics", ",".join(["title"] * 300)])
 def test_a_header_that_cannot_be_used_stops_the_import(tmp_path: Path, header: str) -> None:
     with pytest.raises(SourceError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.node.met import Two, met
 from tests.world import World, WorldNode
 
 
@@ -20,3 +21,9 @@ def ana(world: World) -> WorldNode:
 @pytest.fixture
 def bao(world: World) -> WorldNode:
     return world.nodes[1]
+
+
+@pytest.fixture
+def two(world: World) -> Two:
+    """The same two, with lines for notices and agreements."""
+    return met(world)

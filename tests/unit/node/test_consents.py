@@ -20,7 +20,7 @@ async def sent(node: WorldNode, rid: str, to: WorldNode) -> set[str]:
     peer = await node.peer(to)
     held = (await node.live())[node.id, rid]
     async with node.core.store.read() as tx:
-        decision, _ = await node.sharing.decision_for(tx, held, peer.id)
+        decision, _ = await node.sharing.ledger.decision_for(tx, held, peer.id)
     return set(decision.fields) if decision.outcome is Outcome.SHARE else set()
 
 

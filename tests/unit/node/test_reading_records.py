@@ -103,6 +103,15 @@ async def test_snippets_and_marked_titles_come_from_visible_text_only() -> None:
         assert any(marked for _, marked in hit.title)
 
 
+async def test_a_snippet_shows_words_and_no_marks_of_markdown() -> None:
+    node, _ = await library()
+    body = "# Before the **flood**\n\n- Count the boats\n2. Call 3-4 people\n> Listen"
+    rid = (await node.library.create(LOCAL, draft("Marked", fields={"summary": "", "body": body}))).rid
+    await node.indexing.follow()
+    (hit,) = (h for h in (await node.find.search(LOCAL, SearchRequest("boats"))).hits if h.rid == rid)
+    assert "".join(t for t, _ in hit.snippet).strip() == "Before the flood\n\nCount the boats\nCall 3-4 people\nListen"
+
+
 async def test_links_lead_only_to_records_the_reader_may_know_of() -> None:
     node, rids = await library()
     to = {"rel": "related", "to": {"rid": rids["stewards"], "origin": node.id}}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from search.analysis import analyse, pieces, raw_tokens
 from search.bulk import _Cuts, index_terms
+from search.document import primary_language
 from search.han_table import TO_SIMPLIFIED
 
 # language, text, body terms
@@ -236,13 +237,22 @@ def test_bulk_indexing_gives_the_terms_of_analysis(text: str, lang: str) -> None
     assert index_terms(text, lang).body.split() == [token.term for token in analyse(text, lang)]
 
 
+@given(WRITTEN, LANGS)
+@settings(max_examples=400, deadline=None)
+def test_bulk_indexing_gives_the_dictionary_words_and_side_terms_of_the_pieces(text: str, lang: str) -> None:
+    cut = [piece for raw, start in raw_tokens(text) for piece in pieces(raw, primary_language(lang), start)]
+    terms = index_terms(text, lang)
+    assert set(terms.words.split()) == {word for piece in cut for word in piece.words}
+    assert set(terms.side.split()) == {term for piece in cut for term in piece.side}
+
+
 @given(st.text("abcXYZ019'", min_size=1, max_size=80), LANGS)
 @settings(deadline=None)
 def test_the_short_way_for_plain_words_equals_the_long_way(text: str, lang: str) -> None:
     for raw, _ in raw_tokens(text):
         cuts = _Cuts(lang)
         body, side, words = cuts.cut(raw)
-        assert (cuts[raw], cuts.side.get(raw, ""), cuts.words[raw]) == (body, side, words)
+        assert (cuts[raw], cuts.side.get(raw, ""), cuts.odd.get(raw, raw)) == (body, side, words)
 
 
 def test_compiled_and_python_stemmers_agree(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,8 @@ LANGS = st.sampled_from(["en", "fr", "zh", "th", "ar", "vi", "sw", "und", ""])
         ("fac*", (Part(PREFIX, "fac"),)),
         ("after-action", (Part(WORD, "after-action"),)),
         ('"unclosed phrase', (Part(PHRASE, "unclosed phrase"),)),
-        ('"" * - ** ', (Part(WORD, "-"),)),
+        ('"" * - ** ', ()),
+        ('"a"-b -- -', (Part(PHRASE, "a"), Part(WORD, "b"), Part(WORD, "-", True))),
         ("", ()),
     ],
 )

@@ -34,6 +34,7 @@ from node.views import (
     ImportView,
     InviteView,
     LinkView,
+    NarrowView,
     Page,
     PeerView,
     ReceiptView,
@@ -204,6 +205,7 @@ def peer(name: str = "Coast School", phase: str = "active") -> PeerView:
         next_sync_at=NOW + 60,
         last_error="",
         failures=0,
+        misconduct=0,
     )
 
 
@@ -244,9 +246,9 @@ class FakeLibrary:
             raise NotFound(f"no record {ref}")
         return self.drafts[ref]
 
-    async def narrow(self, who: Principal, ref: str, terms: Terms, fields: Sequence[str] | None = None) -> RecordInfo:
+    async def narrow(self, who: Principal, ref: str, terms: Terms, fields: Sequence[str] | None = None) -> NarrowView:
         self.narrowed.append((terms, fields))
-        return info(await self.show(who, ref))
+        return NarrowView(**info(await self.show(who, ref)).model_dump(), narrowed=len(self.narrowed) == 1)
 
     async def withdraw(self, who: Principal, ref: str, reason: str) -> WithdrawalView:
         return WITHDRAWAL.model_copy(update={"reason": reason})
@@ -408,12 +410,12 @@ class FakeFind:
             raise OSError("the index is gone from /var/lib/secret-place")
         return [prefix + "ood"]
 
-    async def more_like(self, who: Principal, ref: str) -> list[HitView]:
+    async def more_like(self, who: Principal, ref: str, origin: str | None = None) -> list[HitView]:
         return list(self.hits)
 
 
 class FakeExplain:
-    async def explain(self, who: Principal, ref: str, to: str) -> ExplainView:
+    async def explain(self, who: Principal, ref: str, to: str, origin: str | None = None) -> ExplainView:
         return ExplainView(
             rid=ref, to=to, outcome="share", words=["Shared."], fields=["title"], withheld=[], policy="careful",
             policy_version="1", at=NOW, consent=[], last_sent=None,
@@ -459,13 +461,15 @@ class FakeAttachments:
         self.taken = b"".join([c async for c in chunks])
         return self._view(ref)
 
-    async def open(self, who: Principal, ref: str, field: str) -> tuple[Attachment, Path, int]:
+    async def open(
+        self, who: Principal, ref: str, field: str, origin: str | None = None
+    ) -> tuple[Attachment, Path, int]:
         if field != "attachment:plan":
             raise NotFound(f"no file {field}")
         found = Attachment(name=self.name, media_type=self.media_type, size=10, sha256="ab" * 32, chunks=("ab" * 32,))
         return found, self.path, 10
 
-    async def list(self, who: Principal, ref: str) -> list[AttachmentView]:
+    async def list(self, who: Principal, ref: str, origin: str | None = None) -> list[AttachmentView]:
         return [self._view(ref)]
 
     def _view(self, rid: str) -> AttachmentView:

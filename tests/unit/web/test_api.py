@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import Any
 
@@ -275,6 +276,27 @@ async def test_errors_have_the_status_of_whose_fault_they_are(
     response = await local.get(PREFIX + "/doctor")
     assert response.status == status
     assert str(error) in (await response.json())["detail"]
+
+
+async def test_a_full_disk_under_a_file_that_comes_in_is_told_as_such(local: Client, app: FakeApp) -> None:
+    app.ops.fails = OSError(errno.ENOSPC, "No space left on device")
+    response = await local.get(PREFIX + "/doctor")
+    assert response.status == 507
+    assert "free disk space" in (await response.json())["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"reason": "because"}, "reason: this word is not one of those known here; use 'consent', 'harm'"),
+        ({}, "reason: Field required; add it"),
+        ({"reason": "harm", "x": 1}, "x: Extra inputs are not permitted; leave it out"),
+    ],
+)
+async def test_a_wrong_member_is_named_with_what_it_has_to_be(local: Client, body: dict[str, str], said: str) -> None:
+    response = await local.post(f"{PREFIX}/records/{RID}/withdraw", json=body)
+    assert response.status == 422
+    assert said in (await response.json())["detail"]
 
 
 async def test_what_fails_before_the_first_line_of_a_stream_is_a_plain_problem(local: Client, app: FakeApp) -> None:

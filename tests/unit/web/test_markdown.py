@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from node.web.markdown import MAX_MARKDOWN_CHARS, is_safe_link, render
+from node.web.markdown import MAX_BRACKETS, MAX_MARKDOWN_CHARS, is_safe_link, render
 
 ALLOWED = {
     "p", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a", "hr", "br", "span", "div",
@@ -130,6 +130,7 @@ def test_tables_lists_and_quotes_are_drawn() -> None:
 def test_a_text_too_long_to_parse_is_shown_as_written() -> None:
     html = str(render("<b>" + "x" * MAX_MARKDOWN_CHARS))
     assert html.startswith('<div class="as-written">&lt;b&gt;x')
+    assert str(render("![" * (MAX_BRACKETS + 1))).startswith('<div class="as-written">![![')
 
 
 def test_deep_nesting_does_not_exhaust_the_stack() -> None:
