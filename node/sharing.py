@@ -219,6 +219,8 @@ async def _newest(tx: Reader) -> tuple[int, str]:
 
 
 async def _unacked_marks(tx: Reader, row: PeerRow) -> list[bytes]:
+    if not row.mark_count:  # else all that the peer has not confirmed is looked at: on a first sync, everything
+        return []
     lines = await tx.find(Custody, {"peer": row.id, "entry": Told.WITHDRAW}, above=("seq", row.acked))
     copies = await tx.get_many(Copy, [(line.copy,) for line in lines])
     return [mark_id(c.origin, c.rid) for c in copies]

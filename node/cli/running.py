@@ -14,6 +14,7 @@ from node.cli.output import emit, pairs, words
 from node.cli.serving import serve_until_stopped
 from node.cli.session import Failure, command, session
 from node.errors import StartError
+from node.memory import keep_little
 from node.views import StatusView
 
 
@@ -76,6 +77,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Listen on this port instead.")] = None,
 ) -> None:
     """Run the node until Ctrl-C or SIGTERM."""
+    keep_little()
     now = session()
     need_data(now.data)
     overrides = {k: v for k, v in (("server.host", host), ("server.port", port)) if v is not None}

@@ -20,6 +20,7 @@ from governance.gate import Peer, RecordView, decide
 from governance.policy import Facts
 from governance.policy_text import parse_policy
 from governance.terms import ALL_PURPOSES, Terms
+from node.memory import keep_little
 from tests.bench.search_bench import run as run_search
 from tests.bench.sync_bench import measure as measure_sync
 
@@ -84,6 +85,7 @@ def main() -> None:
         chosen.records, chosen.scale, chosen.documents = (
             n // 20 for n in (chosen.records, chosen.scale, chosen.documents)
         )
+    keep_little()
     console = Console(stderr=True)
     with console.status("Measuring…") as status:
         results = measure(chosen, lambda what: status.update(f"Measuring: {what}…"))
