@@ -7,8 +7,9 @@ opens and carried into each part as a boost; without it a document in a small pa
 from __future__ import annotations
 
 import re
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import tantivy
@@ -26,6 +27,8 @@ from search.weights import FIRST_LANGUAGE_SCORE, PREFIX_SCORE, bag_weight, idf, 
 _MOST_BUCKETS: Final = 10_000  # more than a part has documents: counts are exact
 MAX_DICTIONARY: Final = 20_000  # words of a letter looked through for a typo; past it, those of one entry are left out
 KEPT_DICTIONARIES: Final = 24  # letters kept ready, a megabyte or two each
+MIN_SHARED_PARTS: Final = 4  # with fewer, handing over costs what it saves
+_BESIDE: Final = ThreadPoolExecutor(1, thread_name_prefix="commonweave-search")
 _Q = tantivy.Query
 
 
@@ -175,6 +178,41 @@ def _total(result: tantivy.SearchResult) -> int:
     return count
 
 
+class _Ask:
+    """Puts a query to parts, in this thread and, where there are many, in one beside it: Tantivy lets Python go on."""
+
+    def __init__(self, query: Query, searchers: Sequence[tantivy.Searcher]) -> None:
+        self._searchers = searchers
+        self._page_end = max(1, query.offset + query.limit)
+        self._order = UPDATED if query.sort is Sort.NEWEST else None
+        self._facets = {facet: _terms_of(facet) for facet in query.facets}
+        self._answers: dict[int, tuple[tantivy.SearchResult, dict[str, Any]]] = {}
+
+    def all(
+        self, asked: Sequence[tuple[int, tuple[Any, Any]]]
+    ) -> dict[int, tuple[tantivy.SearchResult, dict[str, Any]]]:
+        """Results and facets by the part's number."""
+        left = deque(
+            sorted(asked, key=lambda one: -self._searchers[one[0]].num_docs)
+        )  # large ones first: both end together
+        beside = _BESIDE.submit(self._take, left) if len(asked) >= MIN_SHARED_PARTS else None
+        self._take(left)
+        if beside is not None and not beside.cancel():  # it may never have begun, where many search at once
+            beside.result()
+        return self._answers
+
+    def _take(self, left: deque[tuple[int, tuple[Any, Any]]]) -> None:
+        while True:
+            try:
+                i, (ranking, counting) = left.popleft()
+            except IndexError:
+                return
+            searcher = self._searchers[i]
+            result = searcher.search(ranking, limit=self._page_end, count=True, order_by_field=self._order)
+            answers = searcher.aggregate(counting, self._facets) if result.hits and self._facets else {}
+            self._answers[i] = result, answers
+
+
 class TantivySnapshot:
     """The pinned states of all parts at one moment."""
 
@@ -260,20 +298,12 @@ class TantivySnapshot:
         total = 0
         best: list[tuple[float, int, int, Any]] = []
         facets: dict[str, Counter[str]] = {facet: Counter() for facet in query.facets}
-        asked = {facet: _terms_of(facet) for facet in query.facets}
-        order = UPDATED if query.sort is Sort.NEWEST else None
-        for i, searcher in enumerate(searchers):
-            queries = translator.query(i)
-            if queries is None:
-                continue
-            ranking, counting = queries
-            page_end = max(1, query.offset + query.limit)
-            result = searcher.search(ranking, limit=page_end, count=True, order_by_field=order)
+        asked = [(i, queries) for i in range(len(searchers)) if (queries := translator.query(i)) is not None]
+        for i, (result, answers) in sorted(_Ask(query, searchers).all(asked).items()):
             total += _total(result)
             best.extend((-value, i, j, address) for j, (value, address) in enumerate(result.hits))
-            if result.hits and asked:
-                for facet, answer in searcher.aggregate(counting, asked).items():
-                    facets[facet].update(_counts(answer))
+            for facet, answer in answers.items():
+                facets[facet].update(_counts(answer))
         best.sort(key=lambda hit: hit[:3])
         page = best[query.offset : query.offset + query.limit]
         return Found(total, tuple(searchers[i].doc(address)["key"][0] for _, i, _, address in page), facets)
