@@ -14,9 +14,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from federation.encoding import b64url_encode, dumps
-from federation.errors import Code, FederationError, PeerError
-from federation.exchange import (
+from federation.effects import (
     Behind,
     Collect,
     CursorUnknown,
@@ -29,6 +27,8 @@ from federation.exchange import (
     SendAck,
     SwapMarks,
 )
+from federation.encoding import b64url_encode, dumps
+from federation.errors import Code, FederationError, PeerError
 from federation.httpsig import Request, Response, Stamp, sign_request, verify_response
 from federation.identity import KeyHistory, verify_history
 from federation.keys import SigningKey

@@ -25,14 +25,11 @@ from federation.client import (
     read_swap,
     write_swap,
 )
+from federation.effects import Behind, CursorUnknown, MarksDiffer, Which
 from federation.encoding import dumps
 from federation.errors import Code, PeerError
 from federation.exchange import (
     Answer,
-    Behind,
-    CursorUnknown,
-    MarksDiffer,
-    Which,
     answer_ack,
     answer_collect,
     answer_fetch,

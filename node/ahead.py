@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from federation.exchange import Effect
+from federation.effects import Effect
 
 
 class Ahead:

@@ -22,10 +22,10 @@ from federation.documents import (
     Withdrawal,
     verify_document,
 )
+from federation.effects import Behind, MarkSwap
 from federation.encoding import b64url_decode, dumps_text
 from federation.envelope import VerifiedEnvelope, verify
 from federation.errors import Code, PeerError
-from federation.exchange import Behind, MarkSwap
 from federation.identity import KeyHistory, Role, verify_history
 from federation.jws import Typ
 from federation.keys import split_kid

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from federation.documents import Manifest, ManifestItem
-from federation.exchange import Ready
+from federation.effects import Ready
 from federation.messages import Circle, Entry, Marks, Page, Put, Retract, Withdraw
 from federation.negentropy import Item
 from node.circles import circle_owner

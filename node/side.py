@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from federation.exchange import (
+from federation.effects import (
     Delivered,
     Effect,
     Forget,
@@ -25,9 +25,7 @@ from federation.exchange import (
     Unheard,
     Which,
 )
-from federation.exchange import (
-    Intake as IntakeEffect,
-)
+from federation.effects import Intake as IntakeEffect
 from federation.messages import Ack, Mail
 from federation.negentropy import Item
 from node.acks import Acks, issuer

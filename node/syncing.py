@@ -10,21 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from federation.client import Line, Meter, Rejected, TransportError
+from federation.effects import Collect, Effect, Expect, Fetch, Intake, Push, Reconcile, SendAck, SwapMarks
 from federation.errors import PeerError, ProtocolStateError
-from federation.exchange import (
-    Collect,
-    Effect,
-    Expect,
-    Fetch,
-    Intake,
-    Push,
-    Reconcile,
-    SendAck,
-    Session,
-    SwapMarks,
-    Tally,
-    initiate,
-)
+from federation.exchange import Session, Tally, initiate
 from federation.messages import Page, Put, Retract, Withdraw
 from governance.agreement import Phase
 from node.ahead import Ahead

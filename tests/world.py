@@ -16,16 +16,9 @@ from typing import Any, Final, cast
 
 from federation.client import read_swap, write_swap
 from federation.documents import Agreement, AtEnd, Clauses, sign_agreement
+from federation.effects import Collect, Effect, Expect, Fetch, Push, Reconcile, SendAck, SwapMarks
 from federation.exchange import (
     Answer,
-    Collect,
-    Effect,
-    Expect,
-    Fetch,
-    Push,
-    Reconcile,
-    SendAck,
-    SwapMarks,
     Tally,
     answer_ack,
     answer_collect,

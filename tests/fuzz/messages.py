@@ -9,9 +9,10 @@ from hashlib import sha256
 from typing import Final
 
 from federation.client import read_swap, write_swap
+from federation.effects import MarkSwap
 from federation.encoding import dumps, loads
 from federation.errors import PeerError
-from federation.exchange import FRAME_BYTES, MarkSwap
+from federation.exchange import FRAME_BYTES
 from federation.messages import (
     Ack,
     Circle,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from federation.exchange import Which
+from federation.effects import Which
 from governance.agreement import Phase
 from node.principal import LOCAL
 from node.store.rows import CircleRow, Copy, Custody, Entry, Offer, PeerRow, State

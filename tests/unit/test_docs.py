@@ -33,8 +33,8 @@ ROOT: Final = Path(__file__).parents[2]
 PROTOCOL: Final = ROOT / "docs" / "protocol.md"
 OUTSIDE: Final = {".venv", "node_modules", ".git", "build", "demo-data"}
 FEDERATION_PARTS: Final = (
-    "encoding", "keys", "jws", "claims", "envelope", "documents", "identity", "httpsig", "messages", "exchange",
-    "negentropy", "client", "routes", "words",
+    "encoding", "keys", "jws", "claims", "envelope", "documents", "identity", "httpsig", "messages", "effects",
+    "exchange", "negentropy", "client", "routes", "words",
 )  # fmt: skip
 _LINK: Final = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE: Final = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)

@@ -18,10 +18,10 @@ from federation.documents import (
     Withdrawal,
     verify_document,
 )
+from federation.effects import MarkSwap
 from federation.encoding import b64url_decode, dumps
 from federation.envelope import disclosure_digest, disclosure_text, redact, verify, verify_compact
 from federation.errors import PeerError
-from federation.exchange import MarkSwap
 from federation.identity import KeyHistory, verify_history
 from federation.jws import Typ
 from federation.messages import Ack, Mail, Page, Put, read_ack, read_mail, read_page, write_page

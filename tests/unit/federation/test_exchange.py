@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from federation.errors import Code, PeerError
-from federation.exchange import (
-    MAX_REPAIRS,
+from federation.effects import (
     Behind,
     Collect,
     CursorUnknown,
@@ -32,17 +30,14 @@ from federation.exchange import (
     Requeue,
     ResetCursor,
     SendAck,
-    Session,
     SwapMarks,
     TakeAck,
     TakeMarks,
     Unheard,
     Which,
-    answer_fetch,
-    answer_push,
-    answer_reconcile,
-    initiate,
 )
+from federation.errors import Code, PeerError
+from federation.exchange import MAX_REPAIRS, Session, answer_fetch, answer_push, answer_reconcile, initiate
 from federation.messages import (
     MAX_LISTED,
     MAX_PAGE_ENTRIES,

@@ -18,10 +18,7 @@ from yarl import URL
 
 from federation import client, exchange, httpsig, identity, jws, messages, negentropy, routes
 from federation.client import Signer, allowed_s, fetch_history, read_paced
-from federation.encoding import dumps, loads
-from federation.errors import Code, PeerError
-from federation.exchange import (
-    Answer,
+from federation.effects import (
     Collect,
     Expect,
     Fetch,
@@ -35,11 +32,12 @@ from federation.exchange import (
     Ready,
     Reconcile,
     SendAck,
-    Session,
     SwapMarks,
     TakeMarks,
-    initiate,
 )
+from federation.encoding import dumps, loads
+from federation.errors import Code, PeerError
+from federation.exchange import Answer, Session, initiate
 from federation.httpsig import Request, Stamp, sign_request
 from federation.identity import KeyHistory, verify_history
 from federation.messages import Ack, Mail, Marks, Page, Withdraw, read_ack, read_page, write_ack, write_page

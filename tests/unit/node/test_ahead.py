@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from federation.exchange import Effect, NextPage
+from federation.effects import Effect, NextPage
 from node.ahead import Ahead
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from federation.effects import Items, MarksOf, Which
 from federation.envelope import verify
-from federation.exchange import Items, MarksOf, Which
 from governance.agreement import Phase
 from governance.policy_text import MAX_POLICY_BYTES
 from node import side
