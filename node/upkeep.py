@@ -103,7 +103,7 @@ class Upkeep:
         while True:
             now = self._core.now()
             async with self._core.store.read() as tx:
-                due = await tx.find(Copy, {"state": State.LIVE}, upto=("ends_at", now), order="ends_at", limit=BATCH)
+                due = await tx.find(Copy, upto=("ends_at", now), order="ends_at", limit=BATCH)  # an end means live
             if not due:
                 return
             async with self._core.store.write() as tx:

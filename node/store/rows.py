@@ -245,7 +245,7 @@ class Offer(Row):
 
     TABLE = "offers"
     KEY = ("peer", "copy")
-    INDEX = (("copy",),)
+    INDEX = (("copy",), ("peer", "copy_id"))
     peer: int
     copy: int
     ver: int

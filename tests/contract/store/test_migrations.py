@@ -27,7 +27,7 @@ _FAILING = """
 from alembic import op
 
 revision = "9999"
-down_revision = "0001"
+down_revision = "NEWEST"
 
 
 def upgrade() -> None:
@@ -36,6 +36,11 @@ def upgrade() -> None:
     op.execute("DROP TABLE copies")
     op.execute("this is no SQL")
 """
+
+
+def _revisions() -> list[str]:
+    """Every revision from the first to the newest; their files are named in order."""
+    return sorted(file.name[:4] for file in (schema.MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 async def _run(url: str, act: Callable[[Connection], Any]) -> Any:
@@ -85,7 +90,7 @@ async def test_a_failing_migration_leaves_the_database_as_it_was(
     before = await _run(database_url, _describe)
     folder = tmp_path / "migrations"
     shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "9999_failing.py").write_text(_FAILING)
+    (folder / "versions" / "9999_failing.py").write_text(_FAILING.replace("NEWEST", _revisions()[-1]))
 
     def upgrade(connection: Connection) -> None:
         schema.upgrade(connection, folder)
@@ -115,3 +120,27 @@ async def test_two_processes_that_start_at_once_both_find_the_schema(database_ur
     for store in stores:
         assert await store.check() == []
         await store.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.mark.parametrize("revision", _revisions()[:-1])
+async def test_a_database_of_each_earlier_schema_comes_up_to_the_newest_with_its_rows(
+    kind: str, revision: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    (tmp_path / "made").mkdir()
+    old, made = new_url(kind, tmp_path, request), new_url(kind, tmp_path / "made", request)
+    earlier = tmp_path / "earlier"
+    shutil.copytree(schema.MIGRATIONS, earlier)
+    for later in _revisions()[_revisions().index(revision) + 1 :]:
+        (file,) = (earlier / "versions").glob(f"{later}_*.py")
+        file.unlink()
+    await _run(old, lambda connection: schema.upgrade(connection, earlier))
+    await _run(old, lambda connection: connection.execute(text("INSERT INTO meta (name, value) VALUES ('a', 'kept')")))
+
+    store = await open_store(old)
+    async with store.read() as tx:
+        assert await tx.get(Meta, "a") == Meta("a", "kept")
+    await store.close()
+
+    await _run(made, METADATA.create_all)
+    assert await _run(old, _describe) == await _run(made, _describe)
