@@ -22,8 +22,8 @@ from governance.gate import Member, Role
 from node.clock import Clock, Entropy
 from node.errors import BadInput, NodeError, NotFound, NotNow
 from node.principal import ROLE_SCOPES, Principal, Scope, grantable
+from node.store.governing import Account, Audit, Token
 from node.store.port import Store, Writer
-from node.store.rows import Account, Audit, Token
 from node.views import AccountView, TokenView
 
 MIN_PASSWORD_CHARS: Final = 12  # NIST SP 800-63B asks for 8 at least, 15 where it stands alone; a phrase is longer

@@ -15,8 +15,9 @@ from governance.policy import Policy
 from node.clock import Clock, Entropy, uuid7
 from node.keyring import Keyring
 from node.peerbook import KnownPeer, Situation, may_be_passed_on, rosters
+from node.store.governing import Audit
 from node.store.port import Reader, Store, Writer
-from node.store.rows import Audit, Copy, OriginRow, PeerRow, State
+from node.store.rows import Copy, OriginRow, PeerRow, State
 
 
 class Bell:

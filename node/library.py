@@ -20,6 +20,7 @@ from node.principal import Principal
 from node.reading import Readings
 from node.sealing import clear_record, grants_for, seal_next
 from node.store.port import Writer
+from node.store.row import Row
 from node.store.rows import (
     AttachmentRef,
     ContributorRow,
@@ -27,7 +28,6 @@ from node.store.rows import (
     DraftRow,
     GrantRow,
     LinkRow,
-    Row,
     State,
     VersionRow,
 )

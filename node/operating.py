@@ -18,8 +18,9 @@ from node.erasure import pending
 from node.indexing import Indexing
 from node.peerbook import known_origins
 from node.principal import Principal
+from node.store.governing import Audit
 from node.store.port import StoreError
-from node.store.rows import AttachmentRef, Audit, Copy, GrantRow, PeerRow, Quarantined, State
+from node.store.rows import AttachmentRef, Copy, GrantRow, PeerRow, Quarantined, State
 from node.views import CheckView, Page, StatusView
 
 FREE_BYTES: Final = 200 * 1024 * 1024  # below this a first sync or a vacuum may not fit

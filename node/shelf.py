@@ -26,7 +26,8 @@ from node.fingerprint import Fingerprint, order_key
 from node.peerbook import KnownPeer, Situation
 from node.sealing import clear_record
 from node.store.port import Reader, Writer
-from node.store.rows import AttachmentRef, Copy, Custody, Entry, LinkRow, Offer, PeerRow, Row, State
+from node.store.row import Row
+from node.store.rows import AttachmentRef, Copy, Custody, Entry, LinkRow, Offer, PeerRow, State
 from node.support import MAX_HOPS
 
 NUMBERS_AT_ONCE: Final = 256  # gaps in the sequence cost nothing

@@ -72,7 +72,8 @@ from node.shelf import Shelf
 from node.side import Sides
 from node.store.memory import MemoryStore, MemoryWriter, _Table
 from node.store.port import Store, Writer
-from node.store.rows import ALL_ROWS, Copy, OriginRow, PeerRow, Row, State
+from node.store.row import Row
+from node.store.rows import ALL_ROWS, Copy, OriginRow, PeerRow, State
 from node.syncing import Syncing
 from node.tracing import Tracing
 from node.upkeep import Upkeep

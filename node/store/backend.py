@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from node.store.port import StoreError
-from node.store.rows import Row
+from node.store.row import Row
 from node.store.statements import Statements
 
 

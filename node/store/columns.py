@@ -12,7 +12,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from node.store.port import StoreError
-from node.store.rows import Row
+from node.store.row import Row
 
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1  # BIGINT, the widest integer both databases share
 _KINDS: frozenset[type] = frozenset((str, int, bytes, bool))

@@ -15,7 +15,8 @@ from typing import Any, TypeVar, cast
 from node.store.columns import encoder
 from node.store.port import StoreConflict, StoreError, Where
 from node.store.query import AnyOf, Query, ask, in_order, sortable, wanted_keys
-from node.store.rows import ALL_ROWS, Row
+from node.store.row import Row
+from node.store.rows import ALL_ROWS
 from node.store.turn import Life, WriterTurn
 
 R = TypeVar("R", bound=Row)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
-from node.store.rows import Row
+from node.store.row import Row
 
 R = TypeVar("R", bound=Row)
 Where = Mapping[str, Any]

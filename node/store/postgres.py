@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from node.store.port import StoreConflict, StoreCorrupt, StoreError, StoreFull
-from node.store.rows import Row
+from node.store.row import Row
 from node.store.schema import upgrade
 from node.store.statements import Statements
 from node.store.tables import METADATA

@@ -8,7 +8,7 @@ from typing import Any
 
 from node.store.columns import check_type, column_of, columns_of, is_storable
 from node.store.port import StoreError, Where
-from node.store.rows import Row
+from node.store.row import Row
 
 Bound = tuple[str, Any]
 

@@ -6,9 +6,11 @@ seconds, hashes raw bytes. Both stores and the migrations are checked against th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any, ClassVar
+
+from node.store.governing import GOVERNING_ROWS
+from node.store.row import Row
 
 
 class State(IntEnum):
@@ -26,25 +28,6 @@ class Entry(StrEnum):
     RETRACT = "retract"
     WITHDRAW = "withdraw"
     ROSTER = "roster"  # of a circle: `Custody.copy` is then the circle's number
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Base of all rows. `KEY` is the primary key, `UNIQUE` further unique keys, `INDEX` columns to search by."""
-
-    TABLE: ClassVar[str]
-    KEY: ClassVar[tuple[str, ...]]
-    UNIQUE: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    INDEX: ClassVar[tuple[tuple[str, ...], ...]] = ()
-
-    @classmethod
-    def columns(cls) -> tuple[str, ...]:
-        """Column names in order."""
-        return tuple(f.name for f in fields(cls))
-
-    def key(self) -> tuple[Any, ...]:
-        """The values of the primary key."""
-        return tuple(getattr(self, k) for k in self.KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,52 +409,8 @@ class InviteRow(Row):
     used_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Account(Row):
-    """A person at this node; the password as libsodium's Argon2id string."""
-
-    TABLE = "accounts"
-    KEY = ("name",)
-    name: str
-    role: str
-    password: str
-    created_at: int
-    disabled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Token(Row):
-    """A session (`kind` session) or an API token, by the SHA-256 of its secret; scopes are a JSON list."""
-
-    TABLE = "tokens"
-    KEY = ("hash",)
-    INDEX = (("account",), ("expires_at",))
-    hash: bytes
-    kind: str
-    account: str
-    label: str
-    scopes: str
-    created_at: int
-    expires_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Audit(Row):
-    """What was done, by whom, when. No personal data and no content."""
-
-    TABLE = "audit"
-    KEY = ("id",)
-    INDEX = (("subject",), ("at",))
-    id: int
-    at: int
-    actor: str
-    action: str
-    subject: str = ""
-    detail: str = field(default="")
-
-
 ALL_ROWS: tuple[type[Row], ...] = (
     Meta, Copy, DraftRow, VersionRow, GrantRow, ContributorRow, PeerRow, Custody, Offer, OriginRow, Quarantined,
     ReceiptRow, ReceiptDoc, Outgoing, Erasure, AttachmentRow, AttachmentRef, LinkRow, CircleRow, Nonce, InviteRow,
-    Account, Token, Audit,
+    *GOVERNING_ROWS,
 )  # fmt: skip

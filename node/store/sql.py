@@ -14,7 +14,7 @@ from node.store.columns import encoder
 from node.store.port import StoreError, Where
 from node.store.postgres import PostgresBackend
 from node.store.query import Query, ask, in_order, split, wanted_keys
-from node.store.rows import Row
+from node.store.row import Row
 from node.store.sqlite import SqliteBackend
 from node.store.statements import LIST_MAX, batches
 from node.store.turn import Life, WriterTurn

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from node.store.columns import columns_of
 from node.store.port import StoreConflict, StoreCorrupt, StoreError, StoreFull
-from node.store.rows import Row
+from node.store.row import Row
 from node.store.schema import upgrade
 from node.store.statements import Statements
 

@@ -16,7 +16,7 @@ from sqlalchemy.sql import ClauseElement, ColumnElement
 from sqlalchemy.types import TypeEngine
 
 from node.store.query import AnyOf, Query
-from node.store.rows import Row
+from node.store.row import Row
 from node.store.tables import TABLES
 
 # Below SQLite's 32,766 variables even with seven such lists in a question; longer lists are split.

@@ -23,7 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from node.store.columns import columns_of
-from node.store.rows import ALL_ROWS, Row
+from node.store.row import Row
+from node.store.rows import ALL_ROWS
 
 # SQLite makes only a column of the exact type INTEGER its row id, and every SQLite integer has 64 bits.
 _TYPES: dict[type, TypeEngine[Any]] = {

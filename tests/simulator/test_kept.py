@@ -9,7 +9,8 @@ from federation.messages import Ack, Page, Put
 from governance.agreement import Phase
 from governance.terms import NODE
 from node.principal import LOCAL
-from node.store.rows import Audit, Quarantined
+from node.store.governing import Audit
+from node.store.rows import Quarantined
 from tests.world import Bond, World, WorldNode, draft, terms
 
 LINE = ((0, 1),)

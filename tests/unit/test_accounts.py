@@ -27,8 +27,8 @@ from node.accounts import (
 )
 from node.errors import BadInput, NotAllowed, NotFound, NotNow
 from node.principal import LOCAL, ROLE_SCOPES, Principal
+from node.store.governing import Account, Audit, Token
 from node.store.memory import MemoryStore
-from node.store.rows import Account, Audit, Token
 from tests.unit.web.fakes import CHEAP, FakeClock, FakeEntropy
 
 PASSWORD = "correct horse battery"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from node.store.columns import columns_of
-from node.store.rows import Copy, Custody, OriginRow, Quarantined, Row
+from node.store.row import Row
+from node.store.rows import Copy, Custody, OriginRow, Quarantined
 
 R = TypeVar("R", bound=Row)
 _BLANK: dict[type, Any] = {str: "", int: 0, bytes: b"", bool: False}

@@ -11,7 +11,8 @@ from governance.terms import circle_id
 from node.circles import circle_owner, take_roster
 from node.errors import BadInput, NotAllowed, NotFound
 from node.principal import ANYBODY, LOCAL
-from node.store.rows import Audit, CircleRow, Custody, Entry
+from node.store.governing import Audit
+from node.store.rows import CircleRow, Custody, Entry
 from tests.world import World, WorldNode
 
 
