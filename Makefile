@@ -11,7 +11,7 @@ CACHES := .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 yes = $(filter-out 0 no false,$(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench simulate fuzz soak lock clean
+.PHONY: help install demo test check format words bench simulate fuzz soak lock clean
 
 help: ## Say what there is
 	@echo 'make TARGET'
@@ -41,6 +41,9 @@ check: $(VENV)/.with-tools ## Look at format, lint, types and import contracts
 format: $(VENV)/.with-tools ## Format the code and mend what lint can mend
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
+
+words: $(VENV)/.with-tools ## Bring the catalogues in node/locale up to date with the texts in the code; says what is untranslated
+	@$(BIN)/python -m tests.words
 
 bench: $(VENV)/.with-tools ## Measure the rates of sync and search
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -6,6 +6,7 @@ Nothing below the wiring knows that settings exist; `config.load` makes them, `c
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import quote, unquote
@@ -13,6 +14,7 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
 from governance.kinds import KINDS
+from governance.proposal import DAY_S, HOUR_S, Rules
 from governance.record import is_language
 
 MIB: Final = 1024 * 1024
@@ -137,6 +139,83 @@ class Policy(_Section):
     )
 
 
+_KINDS_OF_PROPOSAL: Final = ("policy", "agreement", "circle", "record", "steward", "hold", "key")
+_RULE: Final = re.compile(r"(?P<kind>[a-z]+(?:\.[a-z]+)?)(?P<rest>(?: +(?:quorum|waiting_h|open_days)=[a-z0-9]+)+)\Z")
+MAX_STEWARDS: Final = 100  # far more than decide together anywhere
+MAX_WAITING_H: Final = 24 * 90
+MAX_OPEN_DAYS: Final = 366
+
+
+def _quorum(value: object) -> object:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if text == "majority" or (isinstance(text, str) and text.isdecimal() and 1 <= int(text) <= MAX_STEWARDS):
+        return text
+    raise ValueError(f"write majority or a number from 1 to {MAX_STEWARDS}")
+
+
+def _bounded(name: str, text: str, least: int, most: int) -> None:
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise ValueError(f"{name} is a number from {least} to {most}, not {text!r}")
+
+
+def _rules(given: Mapping[str, str]) -> Rules:
+    quorum = None if given["quorum"] == "majority" else int(given["quorum"])
+    return Rules(quorum, int(given["waiting_h"]) * HOUR_S, int(given["open_days"]) * DAY_S)
+
+
+_PER_KIND: Final = (
+    'Kinds of proposal with rules of their own, such as "agreement quorum=3 waiting_h=48 open_days=30"; kinds: '
+    f"{', '.join(_KINDS_OF_PROPOSAL)}, or one of them alone, such as agreement.end."
+)
+
+
+class Governance(_Section):
+    """How stewards decide together."""
+
+    quorum: Annotated[str, BeforeValidator(_quorum)] = Field(
+        default="majority",
+        description="How many stewards have to say yes: majority or a number. Never the proposer alone, unless there "
+        "is one steward only.",
+    )
+    waiting_h: Count = Field(
+        default=0, ge=0, le=MAX_WAITING_H, description="Hours from the last vote needed until it is carried out."
+    )
+    open_days: Count = Field(
+        default=14, ge=1, le=MAX_OPEN_DAYS, description="Days after which a proposal lapses that was not approved."
+    )
+    per_kind: tuple[str, ...] = Field(
+        default=("steward waiting_h=24", "key waiting_h=24"),
+        max_length=64,
+        description=_PER_KIND,
+    )
+
+    @field_validator("per_kind")
+    @classmethod
+    def _readable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            found = _RULE.match(text)
+            if not found or found["kind"].partition(".")[0] not in _KINDS_OF_PROPOSAL:
+                raise ValueError(
+                    f"{text!r}: begin with a kind ({', '.join(_KINDS_OF_PROPOSAL)}), "
+                    "then quorum=, waiting_h=, open_days="
+                )
+            given = dict(part.split("=") for part in found["rest"].split())
+            if "quorum" in given:
+                _quorum(given["quorum"])
+            _bounded("waiting_h", given.get("waiting_h", "0"), 0, MAX_WAITING_H)
+            _bounded("open_days", given.get("open_days", "14"), 1, MAX_OPEN_DAYS)
+        return value
+
+    def rules(self) -> tuple[Rules, dict[str, Rules]]:
+        """The default, and what each kind with rules of its own needs."""
+        usual = {"quorum": self.quorum, "waiting_h": str(self.waiting_h), "open_days": str(self.open_days)}
+        own: dict[str, Rules] = {}
+        for text in self.per_kind:
+            kind, *given = text.split()
+            own[kind] = _rules(usual | dict(part.split("=") for part in given))
+        return _rules(usual), own
+
+
 class Sync(_Section):
     """When and how much is exchanged with peers."""
 
@@ -214,6 +293,7 @@ class Settings(_Section):
     database: Database = Database()
     search: Search = Search()
     policy: Policy = Policy()
+    governance: Governance = Governance()
     sync: Sync = Sync()
     admission: Admission = Admission()
     attachments: Attachments = Attachments()

@@ -47,6 +47,7 @@ from federation.messages import (
     write_page,
 )
 from federation.negentropy import MAX_MESSAGE_BYTES
+from federation.witness import MAX_SHOWN_BYTES, Shown, read_shown, write_shown
 
 NDJSON: Final = "application/x-ndjson"
 JSON: Final = "application/json"
@@ -74,9 +75,9 @@ class Rejected(FederationError):
         self.problem = problem
 
 
-@dataclass(frozen=True)
+@dataclass
 class Signer:
-    """Who we are on the line; `now` and `draw` are the clock and the random source."""
+    """Who we are on the line; `now` and `draw` are the clock and the random source. A rotation changes the key."""
 
     node_id: str
     keyid: str
@@ -125,6 +126,20 @@ class Line:
                 return read_swap(body)
             case _:
                 raise TypeError(f"{type(effect).__name__} does not happen at the peer")
+
+    async def show_log(self, shown: Shown) -> Shown | None:
+        """Exchange checkpoints of the audit logs; None if the peer is of a version without them."""
+        try:
+            body = await self.call("POST", "/checkpoint", write_shown(shown), JSON, limit=MAX_SHOWN_BYTES)
+        except Rejected as error:
+            if error.status in (404, 405):
+                return None
+            raise
+        except PeerError as error:
+            if error.code is Code.SIGNATURE_HEADER:  # a path that it does not have is answered without a signature
+                return None
+            raise
+        return read_shown(body)
 
     async def _fetch(self, effect: Fetch) -> Page | MarksDiffer | CursorUnknown:
         query = f"after={effect.after}&marks={effect.marks.text()}" + ("&begin=1" if effect.begin else "")

@@ -8,12 +8,22 @@ version stay in them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from federation import jws
 from federation.encoding import loads
@@ -29,6 +39,9 @@ MAX_MEMBERS: Final = 1000  # nodes in one circle
 MAX_SCOPE: Final = 64  # kinds or topics that an agreement names
 MAX_RESPONSE_H: Final = 24 * 90  # an erasure promised later than a quarter is no promise
 MAX_NONCE_CHARS: Final = 64
+MAX_CONFLICT_CHARS: Final = 1000  # who is asked first, and then: half a page
+MAX_SENTENCES: Final = 32  # twice what an agreement with every clause needs
+MAX_SENTENCE_CHARS: Final = 8000  # the longest names 64 topics of 64 characters, in words around them
 
 HistoryOf = Callable[[str], KeyHistory | None]
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}\z")]
@@ -36,6 +49,8 @@ RecordId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-
 VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}\z")]
 Topic = Annotated[str, Field(min_length=1, max_length=64)]
+Lang = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\z")]
+Sentence = Annotated[str, Field(min_length=1, max_length=MAX_SENTENCE_CHARS)]
 Nonce = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{22,{MAX_NONCE_CHARS}}}\z")]
 FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}(:[A-Za-z0-9][A-Za-z0-9._-]{0,63})?\z")]
 
@@ -52,6 +67,11 @@ class SignedDocument(_Frozen):
 
     iss: NodeId
     iat: Time
+
+
+def _without_silence(value: dict[str, object], later: Mapping[str, object]) -> dict[str, object]:
+    """Members that came later are not written where they say nothing: so what was signed before stays byte for byte."""
+    return {name: v for name, v in value.items() if name not in later or v != later[name]}
 
 
 class AtEnd(StrEnum):
@@ -73,6 +93,13 @@ class Clauses(_Frozen):
     at_end: AtEnd = AtEnd.ERASE
     starts: Time
     until: Time | None = None
+    review: Time | None = None
+    conflict: Annotated[str, Field(max_length=MAX_CONFLICT_CHARS)] = ""
+    suspend_overdue: bool = False
+
+    @model_serializer(mode="wrap")
+    def _as_signed(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return _without_silence(write(self), {"review": None, "conflict": "", "suspend_overdue": False})
 
     @field_validator("purposes", mode="before")
     @classmethod
@@ -103,10 +130,18 @@ class Invite(SignedDocument):
     nonce: Nonce
     expires: Time
     clauses: Clauses
+    lang: Lang | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_signed(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return _without_silence(write(self), {"lang": None})
 
 
 class Agreement(_Frozen):
-    """What both nodes sign, over the same bytes; `a` is the one that invited."""
+    """What both nodes sign, over the same bytes; `a` is the one that invited.
+
+    `words` are the clauses as sentences in the language `lang`, made by the rendering of that number.
+    """
 
     typ: ClassVar[Typ] = Typ.AGREEMENT
 
@@ -117,6 +152,15 @@ class Agreement(_Frozen):
     b: NodeId
     nonce: Nonce
     clauses: Clauses
+    words: Annotated[tuple[Sentence, ...], Field(max_length=MAX_SENTENCES)] = ()
+    lang: Lang | None = None
+    rendering: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+    @model_serializer(mode="wrap")
+    def _as_signed(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        value = write(self)
+        value["words"] = list(self.words)
+        return _without_silence(value, {"words": [], "lang": None, "rendering": 0})
 
     @model_validator(mode="after")
     def _two_parties(self) -> Self:

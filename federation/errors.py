@@ -91,6 +91,9 @@ class Code(StrEnum):
     # reconciliation
     RECONCILE = "reconcile"
     RECONCILE_ROUNDS = "reconcile-rounds"
+    # the audit log
+    CHECKPOINT = "checkpoint"
+    PROOF = "proof"
 
 
 class FederationError(Exception):

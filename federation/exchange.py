@@ -70,8 +70,8 @@ def initiate() -> Session:
     """A whole session: withdrawals first, pull, repair, push, repair, outbox."""
     tally = Tally()
     ready: Ready = yield Prepare()
-    ready, held = yield from _pull(ready, tally)
-    yield from _push(ready, held, tally)
+    ready, last = yield from _pull(ready, tally)
+    yield from _push(ready, last, tally)
     waiting: Ack = yield Outbox()
     if not waiting.silent:
         yield SendAck(waiting)
@@ -93,10 +93,8 @@ def _collect() -> Generator[Effect, Any, None]:
     raise PeerError(Code.SEQUENCE, "the peer's mail does not end")
 
 
-Held: TypeAlias = tuple[int, bytes]  # the peer's fingerprint of what it holds from us
-
-
-def _pull(ready: Ready, tally: Tally) -> Generator[Effect, Any, tuple[Ready, Held]]:
+def _pull(ready: Ready, tally: Tally) -> Generator[Effect, Any, tuple[Ready, Page]]:
+    """Take the peer's feed to its end; its last page also says what the peer has of ours."""
     repairs = 0
     for number in range(MAX_PAGES):
         answer = yield Fetch(ready.cursor, ready.marks, begin=number == 0)
@@ -124,29 +122,35 @@ def _pull(ready: Ready, tally: Tally) -> Generator[Effect, Any, tuple[Ready, Hel
         if page.more and moved:
             continue
         if (page.count, page.total) == (ready.given_count, ready.given_total) or repairs == MAX_REPAIRS:
-            return ready, (page.held_count, page.held_total)
+            return ready, page
         repairs += 1
-        ready = yield from _repair_given(tally)
+        ready = yield from _repair_given(ready, tally)
     raise PeerError(Code.SEQUENCE, "the peer's feed does not end")
 
 
-def _repair_given(tally: Tally) -> Generator[Effect, Any, Ready]:
+def _repair_given(ready: Ready, tally: Tally) -> Generator[Effect, Any, Ready]:
     """Both sides compare what the peer gave us; what it does not offer goes, what we miss it sends again."""
     extra, missing = yield from _reconcile(Which.GIVEN)
+    now: Ready = yield Prepare()
+    if (ready.cursor, ready.given_total) != (now.cursor, now.given_total):
+        return now  # a session that crosses this one brought something meanwhile: look again
     tally.repaired += len(extra) + len(missing)
     if extra:
         yield Forget(extra)
     if missing:
         yield SendAck(Ack(None, want=missing[:MAX_LISTED]))  # what is left shows in the next round or session
-    ready: Ready = yield Prepare()
-    return ready
+    again: Ready = yield Prepare()
+    return again
 
 
-def _push(ready: Ready, held: Held, tally: Tally) -> Generator[Effect, Any, None]:
-    repairs, after, reset = 0, ready.acked, False
+def _push(ready: Ready, last: Page, tally: Tally) -> Generator[Effect, Any, None]:
+    repairs, held = 0, (last.held_count, last.held_total)
+    if last.heard is not None and last.heard > ready.issued:
+        ready = yield Prepare()  # it may have fetched from us since we looked: then it is not ahead
+    after, reset, again = _resume(ready, last.heard)
     held_back = False  # what is unsent does not leave now: the policy cannot be read
     for _ in range(MAX_PAGES):
-        if not ready.unsent or held_back:
+        if not (ready.unsent or again) or held_back:
             if held == (ready.taken_count, ready.taken_total) or repairs == MAX_REPAIRS:
                 return
             repairs += 1
@@ -154,6 +158,9 @@ def _push(ready: Ready, held: Held, tally: Tally) -> Generator[Effect, Any, None
             held, held_back = (ready.taken_count, ready.taken_total), False
             continue
         page: Page = yield NextPage(after)
+        if again and not page.entries:
+            after, reset, again = ready.acked, False, False  # nothing is left of what the peer has forgotten
+            continue
         if page.more and page.cursor > after:
             yield Expect(NextPage(page.cursor))
         answer = yield Push(page, ready.marks, reset)
@@ -174,13 +181,29 @@ def _push(ready: Ready, held: Held, tally: Tally) -> Generator[Effect, Any, None
         yield TakeAck(ack)
         ready = yield Prepare()
         held_back = not page.entries and page.cursor == page.after and ready.unsent
-        after, reset, held = max(page.cursor, ready.acked), False, (ack.count, ack.total)
+        again = again and page.more
+        after = page.cursor if again else max(page.cursor, ready.acked)
+        reset, held = False, (ack.count, ack.total)
     raise PeerError(Code.SEQUENCE, "our feed for this peer does not end")
+
+
+def _resume(ready: Ready, heard: int | None) -> tuple[int, bool, bool]:
+    """Where our feed goes on; whether the peer has to begin anew; whether it is told again what it had confirmed.
+
+    One that is not where it last said is, or we are, as of a backup. The fingerprints do not show that of a roster.
+    """
+    if heard is None or ready.acked <= heard <= ready.issued:
+        return ready.acked, False, False
+    ahead = heard > ready.issued
+    return (0 if ahead else heard), ahead, True
 
 
 def _repair_taken(ready: Ready, tally: Tally) -> Generator[Effect, Any, Ready]:
     """Both sides compare what the peer took from us; it drops what we do not offer, we send again what it misses."""
     missing, extra = yield from _reconcile(Which.TAKEN)
+    now: Ready = yield Prepare()
+    if now.unsent:
+        return now  # something has changed meanwhile, and is told before anything is called lost
     tally.repaired += len(extra) + len(missing)
     if extra:
         drops = tuple(Drop(ready.acked, copy_id) for copy_id in extra[:MAX_PAGE_ENTRIES])

@@ -35,7 +35,11 @@ class Typ(StrEnum):
     RECEIPT = "cw-receipt+jwt"
     WITHDRAWAL = "cw-withdrawal+jwt"
     ROSTER = "cw-roster+jwt"
+    HIDE = "cw-hide+jwt"
     NOTICE = "cw-notice+jwt"
+    REPORT = "cw-report+jwt"
+    ANSWER = "cw-answer+jwt"
+    CONSENT = "cw-consent+jwt"
     CHECKPOINT = "cw-checkpoint+jwt"
 
 

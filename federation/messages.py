@@ -62,6 +62,14 @@ class Circle:
 
 
 @dataclass(frozen=True, slots=True)
+class Hiding:
+    """An origin's signed word that copies of its records are hidden for the time being, or shown again."""
+
+    seq: int
+    jws: str
+
+
+@dataclass(frozen=True, slots=True)
 class Drop:
     """A copy that the receiver holds from the sender although the sender does not offer it (found by reconciling)."""
 
@@ -69,7 +77,7 @@ class Drop:
     copy_id: bytes
 
 
-Entry: TypeAlias = Put | Retract | Withdraw | Circle | Drop
+Entry: TypeAlias = Put | Retract | Withdraw | Circle | Hiding | Drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +86,9 @@ class Page:
 
     `origins` are histories (lists of entries) of other nodes whose signatures are inside. `count` and `total` (sum
     of copy ids modulo 2^256) are the fingerprint of what the receiver should hold from the sender once it is at
-    `cursor` and `more` is false; `held_*` is the same of what the sender itself holds from the receiver. `mail` says
-    that documents wait at the sender for whoever asks for its feed (see `Mail`).
+    `cursor` and `more` is false; `held_*` is the same of what the sender itself holds from the receiver, and `heard`
+    how far it is in the receiver's feed, if it says so. `mail` says that documents wait at the sender for whoever asks
+    for its feed (see `Mail`).
     """
 
     after: int
@@ -94,6 +103,7 @@ class Page:
     held_count: int = 0
     held_total: bytes = bytes(32)
     mail: bool = False
+    heard: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,8 @@ class Ack:
     """What became of a page: the new cursor, signed receipts, refusals, and the receiver's own fingerprint.
 
     `want` are copy ids it misses; `newer` are later versions, signed by the sender itself, of records it offered: it
-    lost some state. `histories` let receipts of third nodes be verified; `reports` name passers-on without the right.
+    lost some state. `histories` let receipts of third nodes be verified; `reports` name passers-on without the right;
+    `letters` are signed reports of readers and answers to them, for us or to be handed on.
     """
 
     cursor: int | None
@@ -123,6 +134,7 @@ class Ack:
     newer: tuple[str, ...] = ()
     want: tuple[bytes, ...] = ()
     reports: tuple[str, ...] = ()
+    letters: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -132,7 +144,8 @@ class Ack:
     @property
     def silent(self) -> bool:
         """True if there is nothing to tell."""
-        return self.cursor is None and not (self.receipts or self.refused or self.newer or self.want or self.reports)
+        told = (self.receipts, self.refused, self.newer, self.want, self.reports, self.letters)
+        return self.cursor is None and not any(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +195,8 @@ def _entry_line(entry: Entry) -> str:
             return dumps_text({"t": "withdraw", "seq": entry.seq, "jws": entry.jws})
         case Circle():
             return dumps_text({"t": "roster", "seq": entry.seq, "jws": entry.jws})
+        case Hiding():
+            return dumps_text({"t": "hide", "seq": entry.seq, "jws": entry.jws})
         case Drop():
             return dumps_text({"t": "drop", "seq": entry.seq, "copy": entry.copy_id.hex()})
 
@@ -197,6 +212,8 @@ def write_page(page: Page) -> bytes:
         end["manifest"] = page.manifest
     if page.mail:
         end["mail"] = True
+    if page.heard is not None:
+        end["heard"] = page.heard
     lines.append(dumps_text(end))
     return ("\n".join(lines) + "\n").encode()
 
@@ -237,6 +254,7 @@ def read_page(data: bytes) -> Page:
         _number(end, "held_count"),
         _hash(end.get("held_sum")),
         end.get("mail") is True,
+        _number(end, "heard") if "heard" in end else None,
     )
 
 
@@ -253,6 +271,8 @@ def _entry(line: Mapping[str, Any]) -> Entry | None:
             return Withdraw(_number(line, "seq"), _word(line.get("jws")))
         case "roster":
             return Circle(_number(line, "seq"), _word(line.get("jws")))
+        case "hide":
+            return Hiding(_number(line, "seq"), _word(line.get("jws")))
         case "drop":
             return Drop(_number(line, "seq"), _hash(line.get("copy")))
         case _:
@@ -273,6 +293,7 @@ def _ack_object(ack: Ack) -> dict[str, Any]:
         "newer": list(ack.newer),
         "want": [w.hex() for w in ack.want],
         "reports": list(ack.reports),
+        "letters": list(ack.letters),
     }
     return out | {name: values for name, values in lists.items() if values}
 
@@ -311,6 +332,7 @@ def _ack_of(body: Mapping[str, Any]) -> Ack:
         _words(body, "newer"),
         hashes_of(body, "want"),
         _words(body, "reports"),
+        _words(body, "letters"),
     )
 
 

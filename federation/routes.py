@@ -65,6 +65,7 @@ from federation.messages import (
     write_page,
 )
 from federation.negentropy import MAX_MESSAGE_BYTES
+from federation.witness import MAX_SHOWN_BYTES, Shown, read_shown, write_shown
 
 PROBLEM: Final = "application/problem+json"
 MAX_SMALL_BYTES: Final = 1024 * 1024
@@ -110,6 +111,9 @@ class Host(Protocol):
     async def notice(self, node_id: str, token: str) -> int:
         """Take a notice; the highest number taken before it."""
 
+    async def log_shown(self, history: KeyHistory, shown: Shown) -> Shown:
+        """A peer shows its audit log and is shown ours."""
+
     async def attachment(self, node_id: str, sha256: str) -> Path | None:
         """A file that this peer may have, else None."""
 
@@ -140,6 +144,7 @@ def federation_routes(host: Host) -> list[web.RouteDef]:
         web.post(ROOT + "/meet", signed(_meet, MAX_SMALL_BYTES, stranger=True)),
         web.post(ROOT + "/agreement", signed(_agreement, MAX_SMALL_BYTES)),
         web.post(ROOT + "/notice", signed(_notice, MAX_SMALL_BYTES)),
+        web.post(ROOT + "/checkpoint", signed(_checkpoint, MAX_SHOWN_BYTES)),
         web.get(ROOT + "/attachments/{sha256}", _Files(host).handle),
     ]
 
@@ -338,3 +343,7 @@ async def _agreement(caller: Caller, _request: web.Request, body: bytes) -> tupl
 async def _notice(caller: Caller, _request: web.Request, body: bytes) -> tuple[int, bytes, str | None]:
     before = await caller.host.notice(caller.node_id, str(read_object(body).get("notice", "")))
     return 200, dumps({"before": before}), JSON
+
+
+async def _checkpoint(caller: Caller, _request: web.Request, body: bytes) -> tuple[int, bytes, str | None]:
+    return 200, write_shown(await caller.host.log_shown(caller.history, read_shown(body))), JSON

@@ -69,7 +69,8 @@ def step(phase: Phase, wanted: Step) -> Phase:
 class Clauses:
     """What both nodes agreed on, in force from `starts` on (unix seconds).
 
-    Empty `kinds`, `topics` mean all; `until` None means no end.
+    Empty `kinds`, `topics` mean all; `until` None means no end. `review` is when to look at it again, `conflict` says
+    who is asked first where the two disagree, `suspend_overdue` that a withdrawal not confirmed in time suspends.
     """
 
     agreement_id: str
@@ -82,6 +83,9 @@ class Clauses:
     response_h: int = 72
     until: int | None = None
     starts: int = 0
+    review: int | None = None
+    conflict: str = ""
+    suspend_overdue: bool = False
 
 
 def phase_now(phase: Phase, clauses: Clauses | None, now: int) -> Phase:

@@ -19,3 +19,7 @@ class PolicyError(GovernanceError):
 
 class AgreementError(GovernanceError):
     """An agreement or a step of it that is not allowed from the state it is in."""
+
+
+class ProposalError(GovernanceError):
+    """A step that a proposal cannot take in its state."""

@@ -15,6 +15,9 @@ from governance.policy import Audience, Effect, Facts, Policy, Rule, Who
 from governance.terms import ALL_PURPOSES, DIRECT, NETWORK, NODE, PUBLIC, STEWARDS, Terms, circle_id, meet
 
 TITLE: Final = "title"
+BY_PEER: Final = "peer"  # details of a hold: it is on the recipient, or the origin asked for it
+BY_ORIGIN: Final = "origin"
+TO_ALL: Final = "*"  # in `RecordView.released`: for every recipient
 
 
 class Role(StrEnum):
@@ -71,13 +74,14 @@ _UNJUDGED: Final = Reason(Why.TITLE)
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A node as recipient. `circles` are those whose latest roster names it."""
+    """A node as recipient. `circles` are those whose latest roster names it; `held`: a steward has put it on hold."""
 
     node_id: str
     phase: Phase
     clauses: Clauses | None
     regions: frozenset[str] = frozenset()
     circles: frozenset[str] = frozenset()
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,9 @@ class RecordView:
 
     `sealed` are the signed terms of the fields this node has; `consent` are the effective terms of this second where
     we are the origin (a field missing there is withheld), None where we are a holder. `circles` are those we
-    ourselves belong to; `passed_to_us` says that an agreement under which we got it allows passing on.
+    ourselves belong to; `passed_to_us` says that an agreement under which we got it allows passing on. `released`
+    names the nodes (or `TO_ALL`) to which stewards let go of just these words, whatever rule would hold them. `held` is
+    by a hold of ours, `hidden` by the word of its origin: then only stewards here see it, to decide.
     """
 
     origin: str
@@ -116,6 +122,8 @@ class RecordView:
     circles: frozenset[str] = frozenset()
     passed_to_us: bool = False
     held: bool = False
+    released: frozenset[str] = frozenset()
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +161,13 @@ def _decide(record: RecordView, to: Recipient, policy: Policy | NoPolicy, now: i
     if isinstance(policy, NoPolicy):
         why = Why.POLICY_BROKEN if policy.problem else Why.NO_POLICY
         return _nothing(record, Reason(why, policy.problem), version, now)
-    barred = Reason(Why.HELD_HERE) if record.held else _agreement_bars(record, to, now)
+    stopped = _stopped(record, to)
+    barred = _agreement_bars(record, to, now)
+    if stopped is not None and not _is_steward(to):
+        barred = stopped
     if barred is not None:
         return _nothing(record, barred, version, now)
-    ruling = policy.ruling(record.facts, _audience(to), now)
+    ruling = policy.ruling(record.facts, audience_of(to), now, released=_released(record, to))
     if ruling.effect is not Effect.SHARE:
         reasons = tuple(Reason(Why.RULE, r.id, r) for r in ruling.rules) or (Reason(Why.NO_RULE),)
         outcome = Outcome.HOLD if ruling.effect is Effect.HOLD else Outcome.WITHHOLD
@@ -170,14 +181,34 @@ def _decide(record: RecordView, to: Recipient, policy: Policy | NoPolicy, now: i
         return Decision(Outcome.WITHHOLD, frozenset(), (cause,), rest, version, now, ruling.alarms)
     shared = frozenset(record.sealed.keys() - withheld.keys())
     reasons = tuple(Reason(Why.RULE, r.id, r) for r in ruling.rules)
+    if stopped is not None:  # a steward sees it, and sees that it is on hold
+        reasons = (stopped, *reasons)
     return Decision(Outcome.SHARE, shared, reasons, withheld, version, now, ruling.alarms)
+
+
+def _stopped(record: RecordView, to: Recipient) -> Reason | None:
+    """An emergency hold that stands between this record and this recipient: ours, or the word of its origin."""
+    if isinstance(to, Peer) and to.held:
+        return Reason(Why.HELD_HERE, BY_PEER)
+    if record.held:
+        return Reason(Why.HELD_HERE)
+    return Reason(Why.HELD_HERE, BY_ORIGIN) if record.hidden else None
+
+
+def _is_steward(to: Recipient) -> bool:
+    return isinstance(to, Member) and to.role is Role.STEWARD
+
+
+def _released(record: RecordView, to: Recipient) -> bool:
+    return TO_ALL in record.released or (isinstance(to, Peer) and to.node_id in record.released)
 
 
 def _nothing(record: RecordView, reason: Reason, version: str, now: int) -> Decision:
     return Decision(Outcome.WITHHOLD, frozenset(), (reason,), dict.fromkeys(record.sealed, reason), version, now)
 
 
-def _audience(to: Recipient) -> Audience:
+def audience_of(to: Recipient) -> Audience:
+    """The recipient as rules see it."""
     match to:
         case Peer():
             agreement = to.clauses.agreement_id if to.clauses else ""

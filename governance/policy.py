@@ -129,10 +129,18 @@ class Conditions(_Strict):
             unknown = unknown or held is None
         return None if unknown else True
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The names of the conditions that are there."""
+        return tuple(n for n in type(self).model_fields if getattr(self, n) is not None)
+
+    def about(self, names: Collection[str]) -> Conditions:
+        """Only the conditions of these names: all together hold where each part holds."""
+        return Conditions(**{n: getattr(self, n) for n in self.written if n in names})
+
     @cached_property
     def _tests(self) -> tuple[_Test, ...]:
-        written = (n for n in type(self).model_fields if getattr(self, n) is not None)
-        return tuple(_TESTS[name](getattr(self, name)) for name in written)
+        return tuple(_TESTS[name](getattr(self, name)) for name in self.written)
 
 
 _Test = Callable[[Facts, Audience, int], bool | None]
@@ -307,8 +315,11 @@ class Policy(_Strict):
             raise ValueError(f"rule id {twice[0]!r} is used twice: ids tell people which rule decided")
         return self
 
-    def ruling(self, facts: Facts, audience: Audience, now: int) -> Ruling:
-        """The strongest matching effect. A condition that is unknown or fails counts against sharing, and alarms."""
+    def ruling(self, facts: Facts, audience: Audience, now: int, *, released: bool = False) -> Ruling:
+        """The strongest matching effect. A condition that is unknown or fails counts against sharing, and alarms.
+
+        For a record that was `released` to the recipient, rules that hold have been answered by the stewards.
+        """
         hit: dict[Effect, list[Rule]] = {}
         alarms: list[str] = []
         for rule in self._by_who.get(audience.who, ()):
@@ -325,17 +336,28 @@ class Policy(_Strict):
         told = tuple(alarms)
         if Effect.WITHHOLD in hit:
             return Ruling(Effect.WITHHOLD, tuple(hit[Effect.WITHHOLD]), alarms=told)
-        if Effect.HOLD in hit:
+        if Effect.HOLD in hit and not released:
             return Ruling(Effect.HOLD, tuple(hit[Effect.HOLD]), alarms=told)
         if Effect.SHARE in hit:
             return Ruling(Effect.SHARE, tuple(hit[Effect.SHARE]), tuple(hit.get(Effect.REDACT, ())), told)
         return Ruling(Effect.WITHHOLD, (), alarms=told)
 
     @cached_property
+    def holds(self) -> bool:
+        """True if some rule holds records until stewards release them."""
+        return any(r.effect is Effect.HOLD for r in self.rule)
+
+    @cached_property
     def asks_age(self) -> bool:
         """True if a decision may be another one tomorrow for no other reason than the day."""
-        asked = (c for r in self.rule for c in (r.when, r.unless) if c is not None)
-        return any(c.older_than_days is not None or c.younger_than_days is not None for c in asked)
+        return bool(self.age_steps)
+
+    @cached_property
+    def age_steps(self) -> frozenset[int]:
+        """The ages in days on whose first day a decision may become another one."""
+        asked = [c for r in self.rule for c in (r.when, r.unless) if c is not None]
+        older = {c.older_than_days + 1 for c in asked if c.older_than_days is not None}
+        return frozenset(older | {c.younger_than_days for c in asked if c.younger_than_days is not None})
 
     @cached_property
     def _by_who(self) -> dict[Who, tuple[Rule, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -83,6 +83,13 @@ class Attachment(Part):
     alt: str = ""
 
 
+class Correction(Part):
+    """What a version corrects of those before it, so that readers of an old one are told."""
+
+    what: Literal["harm", "error"]
+    note: Markdown
+
+
 class Rel(StrEnum):
     """How a record stands to another."""
 
@@ -111,6 +118,7 @@ _COMMON: Final[dict[str, TypeAdapter[Any]]] = {
     "labels": TypeAdapter(Tags),
     "links": TypeAdapter(Annotated[tuple[Link, ...], Field(max_length=MAX_TAGS)]),
     "attribution": TypeAdapter(Annotated[str, Field(max_length=MAX_TITLE_CHARS)]),
+    "correction": TypeAdapter(Correction),
 }
 COMMON_FIELDS: Final = tuple(_COMMON)
 _PARTS: Final[dict[str, TypeAdapter[Any]]] = {

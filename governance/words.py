@@ -1,87 +1,180 @@
-"""Reasons and terms as sentences for people (DESIGN 9, "explain"). English; other languages follow the catalogue."""
+"""Reasons, terms and decisions as sentences for people (DESIGN 9, "explain"), in the language of a `Say`."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from governance.gate import Decision, Outcome, Reason, Why
+from governance.gate import BY_ORIGIN, BY_PEER, Decision, Outcome, Reason, Why
+from governance.speech import ENGLISH, N_, Say
 from governance.terms import CIRCLE_PREFIX, DIRECT, NETWORK, NODE, PUBLIC, STEWARDS, Terms
 
 _AUDIENCE: Final = {
-    STEWARDS: "stewards and the record's editors at its origin",
-    NODE: "members of the organisation it comes from",
-    DIRECT: "the organisations its origin chose, who may not pass it on",
-    NETWORK: "organisations with an active agreement",
-    PUBLIC: "everyone",
-    "nobody": "nobody",
+    STEWARDS: N_("stewards and the record's editors at its origin"),
+    NODE: N_("members of the organisation it comes from"),
+    DIRECT: N_("the organisations its origin chose, who may not pass it on"),
+    NETWORK: N_("organisations with an active agreement"),
+    PUBLIC: N_("everyone"),
+    "nobody": N_("nobody"),
 }
 
 _SENTENCE: Final = {
-    Why.NO_POLICY: "No policy is in force here, so nothing is shared.",
-    Why.POLICY_BROKEN: "The policy cannot be read, so nothing is shared: {detail}",
-    Why.NO_RULE: "No rule of the policy allows it.",
-    Why.NO_AGREEMENT: "There is no agreement with this organisation.",
-    Why.PHASE: "The agreement with this organisation is not active: it is {detail}.",
-    Why.AGREEMENT_KIND: "The agreement does not cover this kind of record ({detail}).",
-    Why.AGREEMENT_TOPIC: "The agreement does not cover the topics of this record.",
-    Why.AGREEMENT_PURPOSE: "The agreement does not cover the purposes it may be used for ({detail}).",
-    Why.AGREEMENT_ATTACHMENTS: "The agreement does not include attachments.",
-    Why.PASSING_ON: "The agreement under which it came here does not allow passing it on.",
-    Why.PURPOSE: "It may not be used for any purpose outside its organisation.",
-    Why.TITLE: "A record travels only if its title may.",
-    Why.NO_CONSENT: "Nobody has said who may see it yet.",
-    Why.HELD_HERE: "A steward has put it on hold.",
-    Why.FAILED: "Something about it could not be judged here ({detail}), so it is not shared.",
+    Why.NO_POLICY: N_("No policy is in force here, so nothing is shared."),
+    Why.POLICY_BROKEN: N_("The policy cannot be read, so nothing is shared: {detail}"),
+    Why.NO_RULE: N_("No rule of the policy allows it."),
+    Why.NO_AGREEMENT: N_("There is no agreement with this organisation."),
+    Why.PHASE: N_("The agreement with this organisation is not active: it is {detail}."),
+    Why.AGREEMENT_KIND: N_("The agreement does not cover this kind of record ({detail})."),
+    Why.AGREEMENT_TOPIC: N_("The agreement does not cover the topics of this record."),
+    Why.AGREEMENT_PURPOSE: N_("The agreement does not cover the purposes it may be used for ({detail})."),
+    Why.AGREEMENT_ATTACHMENTS: N_("The agreement does not include attachments."),
+    Why.PASSING_ON: N_("The agreement under which it came here does not allow passing it on."),
+    Why.PURPOSE: N_("It may not be used for any purpose outside its organisation."),
+    Why.ENDED: N_("The permission to show it has ended."),
+    Why.TITLE: N_("A record travels only if its title may."),
+    Why.NO_CONSENT: N_("Nobody has said who may see it yet."),
+    Why.HELD_HERE: N_("A steward has put it on hold."),
+    Why.FAILED: N_("Something about it could not be judged here ({detail}), so it is not shared."),
+}
+
+_PHASE: Final = {
+    "invited": N_("invited"),
+    "proposed": N_("proposed"),
+    "agreed": N_("signed, but not begun"),
+    "active": N_("active"),
+    "suspended": N_("suspended"),
+    "ended": N_("ended"),
+    "expired": N_("expired"),
+    "blocked": N_("blocked"),
+}
+
+PURPOSES_SAID: Final = {
+    "learning": N_("learning"),
+    "research": N_("research"),
+    "publication": N_("publication"),
+    "archive": N_("archive"),
+}
+
+KINDS_SAID: Final = {
+    "case_study": N_("Case study"),
+    "after_action_review": N_("After-action review"),
+    "checklist": N_("Checklist"),
+    "toolkit": N_("Toolkit"),
+    "template": N_("Template"),
+    "learning_module": N_("Learning module"),
+    "story": N_("Story"),
+    "guide": N_("Guide"),
 }
 
 
-def audience_words(audience: str) -> str:
+def said_or_named(table: Mapping[str, str], word: str, say: Say) -> str:
+    """A word of ours in the reader's language; one that the table lacks as it is written."""
+    return say(table[word]) if word in table else word
+
+
+def kind_words(kind: str, say: Say = ENGLISH) -> str:
+    """What people call a kind of record."""
+    return said_or_named(KINDS_SAID, kind, say)
+
+
+def purpose_words(purpose: str, say: Say = ENGLISH) -> str:
+    """What people call a purpose."""
+    return said_or_named(PURPOSES_SAID, purpose, say)
+
+
+def phase_words(phase: str, say: Say = ENGLISH) -> str:
+    """How things stand with a peer."""
+    return said_or_named(_PHASE, phase, say)
+
+
+def audience_words(audience: str, say: Say = ENGLISH) -> str:
     """Who an audience is, in words."""
     if audience.startswith(CIRCLE_PREFIX):
-        return f"members of the circle “{audience.rpartition('.')[2]}”"
-    return _AUDIENCE.get(audience, audience)
+        return say("members of the circle “{name}”", name=audience.rpartition(".")[2])
+    return said_or_named(_AUDIENCE, audience, say)
 
 
-def reason_words(reason: Reason, lang: str = "en") -> str:
-    """One sentence; a rule's own words in the reader's language, or in English, or in any it has."""
-    if reason.why is Why.RULE and reason.rule is not None:
-        texts = reason.rule.reason
-        return texts.get(lang) or texts.get(lang.partition("-")[0]) or texts.get("en") or next(iter(texts.values()))
-    if reason.why is Why.RULE:
-        return f"A rule of the policy decided: {reason.detail}."
-    if reason.why is Why.AUDIENCE:
-        return f"It is for {audience_words(reason.detail)} only."
-    if reason.why is Why.ENDED:
-        return "The permission to show it has ended."
-    if reason.why is Why.NOT_BEGUN:
-        return f"The agreement with this organisation starts on {day_words(reason.detail)}."
-    return _SENTENCE[reason.why].format(detail=reason.detail)
+def own_words(texts: Mapping[str, str], langs: Sequence[str]) -> str:
+    """What somebody wrote in several languages: in the reader's, or in English, or in any there is."""
+    wanted = [tag for lang in langs for tag in (lang, lang.partition("-")[0])]
+    return next((texts[tag] for tag in (*wanted, "en") if texts.get(tag)), "") or next(iter(texts.values()), "")
 
 
-def day_words(seconds: str) -> str:
+def reason_words(reason: Reason, say: Say = ENGLISH, langs: Sequence[str] = ()) -> str:
+    """One sentence; a rule's own words in the first of `langs` that it has, which the catalogue need not know."""
+    match reason.why:
+        case Why.RULE if reason.rule is not None:
+            return own_words(reason.rule.reason, langs or (say.lang,))
+        case Why.RULE:
+            return say("A rule of the policy decided: {rule}.", rule=reason.detail)
+        case Why.AUDIENCE:
+            return say("It is for {audience} only.", audience=audience_words(reason.detail, say))
+        case Why.NOT_BEGUN:
+            day = day_words(reason.detail, say)
+            return say("The agreement with this organisation starts on {day}.", day=day)
+        case Why.HELD_HERE if reason.detail == BY_ORIGIN:
+            return say("Its origin has asked to hide it for the time being.")
+        case Why.HELD_HERE if reason.detail == BY_PEER:
+            return say("A steward has put this organisation on hold.")
+    return say(_SENTENCE[reason.why], detail=_detail(reason, say))
+
+
+def _detail(reason: Reason, say: Say) -> str:
+    match reason.why:
+        case Why.PHASE:
+            return phase_words(reason.detail, say)
+        case Why.AGREEMENT_KIND:
+            return kind_words(reason.detail, say)
+        case Why.AGREEMENT_PURPOSE:
+            return listed([purpose_words(p, say) for p in reason.detail.split(", ")], say)
+    return reason.detail
+
+
+def listed(items: Sequence[str], say: Say = ENGLISH) -> str:
+    """A list without “and”, which another part of a sentence may follow."""
+    return say(", ").join(items)
+
+
+def day_words(seconds: str, say: Say = ENGLISH) -> str:
     """The day of a second, which both sides signed in UTC; what is no such number is named as it is."""
     try:
-        return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d, %H:%M UTC")
-    except (ValueError, OverflowError, OSError):
-        return f"second {seconds}"
+        return say.day(int(seconds))
+    except ValueError:
+        return say("second {seconds}", seconds=seconds)
 
 
-def decision_words(decision: Decision, lang: str = "en") -> list[str]:
+def decision_words(decision: Decision, say: Say = ENGLISH, langs: Sequence[str] = ()) -> list[str]:
     """The decision as sentences: the outcome, why, and each withheld field with its reason."""
-    head = {
-        Outcome.SHARE: f"Shared: {len(decision.fields)} of {len(decision.fields) + len(decision.withheld)} fields.",
-        Outcome.WITHHOLD: "Not shared.",
-        Outcome.HOLD: "Waiting for a steward to release it.",
-    }[decision.outcome]
-    lines = [head, *(reason_words(r, lang) for r in decision.reasons)]
+    lines = [_outcome_words(decision, say), *(reason_words(r, say, langs) for r in decision.reasons)]
     if decision.outcome is Outcome.SHARE:
-        lines += [f"Without {name}: {reason_words(r, lang)}" for name, r in sorted(decision.withheld.items())]
+        lines += [
+            say("Without {field}: {reason}", field=name, reason=reason_words(r, say, langs))
+            for name, r in sorted(decision.withheld.items())
+        ]
     return lines
 
 
-def terms_words(terms: Terms) -> str:
+def _outcome_words(decision: Decision, say: Say) -> str:
+    match decision.outcome:
+        case Outcome.SHARE:
+            shown = len(decision.fields)
+            total = shown + len(decision.withheld)
+            return say.count("Shared: {shown} of {n} field.", "Shared: {shown} of {n} fields.", total, shown=shown)
+        case Outcome.WITHHOLD:
+            return say("Not shared.")
+        case Outcome.HOLD:
+            return say("Waiting for a steward to release it.")
+
+
+def terms_words(terms: Terms, say: Say = ENGLISH) -> str:
     """Terms in one line; the end is left to the caller, who knows the reader's calendar."""
-    who = " and ".join(audience_words(a) for a in sorted(terms.audiences)) or "nobody"
-    what = ", ".join(sorted(terms.purposes)) or "no purpose"
-    return f"For {who}; for {what}"
+    who = [audience_words(a, say) for a in sorted(terms.audiences)]
+    what = [purpose_words(p, say) for p in sorted(terms.purposes)]
+    if not what:
+        return say("For {audience}; for no purpose", audience=_all_of(who, say))
+    return say("For {audience}; for {purposes}", audience=_all_of(who, say), purposes=listed(what, say))
+
+
+def _all_of(audiences: Sequence[str], say: Say) -> str:
+    """Audiences that all have to admit: somebody who is each of these."""
+    return say(" and ").join(audiences) or audience_words("nobody", say)

@@ -16,13 +16,16 @@ from node.core import Core
 from node.erasure import send_towards
 from node.fingerprint import Fingerprint
 from node.intake import better, keep_origins, newer_own_version
+from node.letters import take_letter
 from node.peerbook import known_origins, read_history
+from node.remembering import remember_confirmed
 from node.sealing import reseal
 from node.sharing import Sharing
 from node.shelf import LATER
 from node.store.port import Reader, Writer
 from node.store.rows import Copy, Custody, Entry, OriginRow, PeerRow, ReceiptDoc, ReceiptRow, State
 
+Histories = dict[str, KeyHistory]
 MAX_VERSION_JUMP: Final = 10_000  # beyond any record's edits since a backup; a lie costs little of the 2^31 there are
 
 
@@ -36,13 +39,14 @@ class Acks:
     async def take(self, peer_id: int, ack: Ack) -> None:
         """Note an acknowledgement. Receipts that do not verify are ignored, the rest of it counts."""
         async with self._core.store.read() as tx:
-            receipts, brought = await self._verified(tx, ack)
+            receipts, histories, brought = await self._verified(tx, ack)
         async with self._core.store.write() as tx:
             row = await tx.get(PeerRow, peer_id)
             if row is None:
                 return
             if ack.cursor is not None:
-                row = replace(row, acked=max(row.acked, min(ack.cursor, row.issued)))
+                before, row = row, replace(row, acked=max(row.acked, min(ack.cursor, row.issued)))
+                await remember_confirmed(tx, before, row.acked, self._core.now())
             row = await self._refusals(tx, row, ack.refused)
             await tx.put(replace(row, last_contact_at=self._core.now()))
             await self._newer(tx, ack.newer, ack.refused)
@@ -52,6 +56,8 @@ class Acks:
             await self._receipts(tx, peer_id, receipts)
             for report in ack.reports:
                 await self._core.audit(tx, row.node_id, "report", detail=report[:500])
+            for letter in ack.letters:
+                await take_letter(self._core, tx, peer_id, letter, histories)
         self._core.bell.ring()
 
     async def _refusals(self, tx: Writer, row: PeerRow, refused: Sequence[Refused]) -> PeerRow:
@@ -92,7 +98,8 @@ class Acks:
                 above[copy.rid] = later
         await reseal(self._core, tx, list(above), "restored", only_if_changed=False, above=above)
 
-    async def _verified(self, tx: Reader, ack: Ack) -> tuple[list[Verified[Receipt]], dict[str, KeyHistory]]:
+    async def _verified(self, tx: Reader, ack: Ack) -> tuple[list[Verified[Receipt]], Histories, Histories]:
+        """Receipts that hold, every history known now, and those of them that came along."""
         brought: dict[str, KeyHistory] = {}
         for entries in ack.histories:
             try:
@@ -100,7 +107,7 @@ class Acks:
             except PeerError:
                 continue
             brought[history.node_id] = history
-        issuers = {issuer(token) for token in ack.receipts}
+        issuers = {issuer(token) for token in (*ack.receipts, *ack.letters)}
         histories = better(await known_origins(tx, {*brought, *issuers}), brought)
         out = []
         for token in ack.receipts:
@@ -108,7 +115,7 @@ class Acks:
                 out.append(verify_document(token, Receipt, histories.get))
             except PeerError:
                 continue
-        return out, {n: h for n, h in histories.items() if n in brought}
+        return out, histories, {n: h for n, h in histories.items() if n in brought}
 
     async def _receipts(self, tx: Writer, peer_id: int, receipts: Iterable[Verified[Receipt]]) -> None:
         for verified in receipts:

@@ -15,32 +15,43 @@ from yarl import URL
 
 from config.settings import Settings
 from federation.client import Signer
+from federation.identity import KeyHistory
 from federation.routes import federation_routes
 from governance.admission import Admission
 from governance.gate import NoPolicy
-from node.accounts import Accounts
+from node.accounts import Accounts, Vault
 from node.acks import Acks
 from node.attaching import Attachments
+from node.audit import Auditing
 from node.circles import Circles
 from node.clock import Clock, Entropy, SystemClock, SystemEntropy
 from node.consents import Consents
+from node.contributing import Contributing
 from node.core import Core
 from node.erasure import Eraser
 from node.errors import StartError
 from node.finding import Finding
+from node.foreseeing import Foreseeing
+from node.holding import Holds
 from node.hosting import Hosting
 from node.importer import Importer
 from node.indexing import Indexing
 from node.intake import Intake
-from node.keyring import Keyring, Profile, first_document, load_keys, updated
+from node.keyring import Keyring, Profile, account_key, first_document, load_keys, updated
 from node.library import Library
 from node.lines import Lines
 from node.locking import lock
 from node.operating import About, Operating
+from node.overdue import Overdue
 from node.peerbook import KnownPeer, Situation, read_history, write_history
 from node.peers import Peers
 from node.policies import Policies
+from node.proposals.wiring import open_proposals
 from node.reading import Readings
+from node.reciting import Reciting
+from node.reminding import Reminding
+from node.reports import Reports
+from node.rotating import settle_rotation
 from node.sharing import Sharing
 from node.shelf import Shelf
 from node.side import Sides
@@ -77,10 +88,13 @@ class App:
         self.library = Library(core, self.readings, self._withdrawals)
         self.importer = Importer(core, self.library)
         self.consents = Consents(core, self.readings)
+        own_urls = settings.server.own_urls
+        self.contributing = Contributing(core, self.readings, own_urls[0] if own_urls else "")
         self.circles = Circles(core)
         self.find = Finding(core, self.readings, engine.engine)
         self.indexing = Indexing(core, self.readings, engine.engine)
-        self.accounts = Accounts(core.store, core.clock, core.entropy)
+        self.reports = Reports(core, self.readings)
+        self.accounts = _accounts(settings, core)
         files, limit = settings.data / "attachments", settings.attachments.max_mib * MIB
         self.attachments = Attachments(core, self.readings, self.library, self.sharing, files, limit)
 
@@ -89,13 +103,24 @@ class App:
 
     def _wire_exchange(self, settings: Settings, core: Core, http: aiohttp.ClientSession) -> None:
         signer = Signer(core.node_id, core.keys.request_kid, core.keys.request, core.now, core.entropy.draw)
+
+        def renewed(keys: Keyring) -> None:
+            signer.keyid, signer.key = keys.request_kid, keys.request
+
         admission = _admission(settings)
         lines = Lines(http, signer)
         intake = Intake(core, admission)
         sides = Sides(core, self.sharing, intake, Acks(core, self.sharing))
         self.peers = Peers(core, lines)
+        self.reciting = Reciting(core)
+        self.reminding = Reminding(core)
         self.tracing = Tracing(core, self.readings, self.sharing, self.peers)
+        keys = settings.data / "keys"
+        rules = settings.governance.rules()
+        self.proposals = open_proposals(core, self.peers, self.circles, keys, renewed, *rules)
+        self.holds = Holds(core, self.readings, self.peers, self.indexing)
         self.explain = self.custody = self.tracing
+        self.foreseeing = Foreseeing(core, self.readings, self.peers, self.circles)
         sync = settings.sync
         pace = Pace(sync.interval_s, sync.jitter, sync.backoff_max_s, settings.limits.concurrent_syncs)
         self.syncing = Syncing(core, sides, self.sharing, lines, self.peers, self.attachments, pace)
@@ -104,8 +129,9 @@ class App:
 
     def _wire_upkeep(self, settings: Settings, core: Core, engine: OpenedEngine) -> None:
         eraser = Eraser(core, settings.data / "attachments", [self.indexing.erase])
-        self.policies = Policies(core, settings.policy.path)
-        self.upkeep = Upkeep(core, self.policies, eraser, self.indexing, self.syncing, self._shelf)
+        self.policies = Policies(core, settings.policy.path, self.proposals.from_node)
+        also = (Overdue(core, self.peers).settle, self.proposals.tend)
+        self.upkeep = Upkeep(core, self.policies, eraser, self.indexing, self.syncing, self._shelf, also)
         self.syncing.before = eraser.run
         about = About(
             version("commonweave"),
@@ -117,7 +143,8 @@ class App:
             settings.node.languages,
             (engine.limits,),
         )
-        self.ops = Operating(core, self.indexing, about)
+        self.audit = Auditing(core, self.upkeep.audit_log, self.peers)
+        self.ops = Operating(core, self.indexing, about, (self.audit.health, self.holds.health, self.reminding.health))
 
     async def _shelf(self, tx: Writer, peer: KnownPeer, situation: Situation) -> Shelf:
         return await Shelf.open(self.core, tx, peer, situation, self._admission, [])
@@ -152,6 +179,7 @@ async def open_app(settings: Settings, *, clock: Clock | None = None, entropy: E
         stack.callback(lock(settings.data).close)
         store = await _store(settings)
         stack.push_async_callback(store.close)
+        settle_rotation(settings.data / "keys", await _own_history(store))
         keys = load_keys(settings.data / "keys", await _node_id(store))
         core = Core(store, clock, entropy, keys, settings.node.name, NoPolicy())
         await _introduce(core, settings, keys)
@@ -176,6 +204,13 @@ async def open_app(settings: Settings, *, clock: Clock | None = None, entropy: E
     raise AssertionError("the stack above never swallows an exception")
 
 
+def _accounts(settings: Settings, core: Core) -> Accounts:
+    server = settings.server
+    address = (*server.own_urls, f"http://{server.host}:{server.port}")[0].rstrip("/")
+    vault = Vault(account_key(settings.data / "keys", core.entropy), core.entropy)
+    return Accounts(core.store, core.clock, core.entropy, vault, core.audit, address=address, issuer=settings.node.name)
+
+
 def authorities(settings: Settings) -> Collection[str]:
     """The host names under which requests to this node may be signed: its own addresses, and where it listens."""
     out = {f"{settings.server.host}:{settings.server.port}"}
@@ -198,6 +233,13 @@ async def _node_id(store: Store) -> str | None:
     async with store.read() as tx:
         row = await tx.get(Meta, NODE_ID)
     return row.value if row else None
+
+
+async def _own_history(store: Store) -> KeyHistory | None:
+    node_id = await _node_id(store)
+    async with store.read() as tx:
+        row = await tx.get(OriginRow, node_id) if node_id else None
+    return read_history(row.history) if row else None
 
 
 async def _introduce(core: Core, settings: Settings, keys: Keyring) -> None:

@@ -16,9 +16,11 @@ from node.erasure import schedule_erasure
 from node.errors import BadInput, NotFound
 from node.fingerprint import Fingerprint
 from node.principal import Principal
-from node.store.port import Writer
+from node.proposals.acts import CircleChange, CircleCreate
+from node.stewards import By, alone
+from node.store.port import Reader, Writer
 from node.store.rows import CircleRow, Copy, Custody, Entry, Offer, PeerRow, State
-from node.support import hops_of
+from node.support import hops_of, note_ended
 from node.views import CircleView
 
 
@@ -31,27 +33,47 @@ class Circles:
     async def create(self, who: Principal, slug: str, members: Collection[str]) -> CircleView:
         """A new circle; its id names this node, so only this node can change it. Members are node ids."""
         who.need("steward")
+        async with self._core.store.read() as tx:
+            await self.check_new(tx, slug)
+        by = await alone(self._core, who, CircleCreate(slug=slug, members=tuple(members)))
+        async with self._core.store.write() as tx:
+            view = await self.create_in(tx, slug, members, by)
+        self._core.bell.ring()
+        return view
+
+    async def check_new(self, tx: Reader, slug: str) -> str:
+        """The id of a circle that can be made; `BadInput` if its name is none or is taken."""
         cid = f"{encode_ed25519(identity_key_of(self._core.node_id))}.{slug}"
         if not is_circle_id(cid):
             raise BadInput(f"circle name {slug!r}: use 1 to 64 lower-case letters, digits and hyphens")
-        async with self._core.store.write() as tx:
-            if await tx.get(CircleRow, cid):
-                raise BadInput(f"there is a circle {slug!r} already: add members to it")
-            view = await self._sign(tx, who, cid, sorted(set(members)), None)
-        self._core.bell.ring()
-        return view
+        if await tx.get(CircleRow, cid):
+            raise BadInput(f"there is a circle {slug!r} already: add members to it")
+        return cid
+
+    async def create_in(self, tx: Writer, slug: str, members: Collection[str], by: By) -> CircleView:
+        """Make it in this transaction."""
+        return await self._sign(tx, by, await self.check_new(tx, slug), sorted(set(members)), None)
 
     async def change(
         self, who: Principal, ref: str, *, add: Collection[str] = (), remove: Collection[str] = ()
     ) -> CircleView:
         """Add and remove members; a removed one loses what it holds through the circle, wherever it came from."""
         who.need("steward")
+        async with self._core.store.read() as tx:
+            cid = (await self.own(tx, ref)).cid
+        by = await alone(self._core, who, CircleChange(circle=cid, add=tuple(add), remove=tuple(remove)))
         async with self._core.store.write() as tx:
-            row = await self._own(tx, ref)
-            members = (set(json.loads(row.members)) | set(add)) - set(remove)
-            view = await self._sign(tx, who, row.cid, sorted(members), row)
+            view = await self.change_in(tx, cid, add, remove, by)
         self._core.bell.ring()
         return view
+
+    async def change_in(
+        self, tx: Writer, ref: str, add: Collection[str], remove: Collection[str], by: By
+    ) -> CircleView:
+        """Change it in this transaction."""
+        row = await self.own(tx, ref)
+        members = (set(json.loads(row.members)) | set(add)) - set(remove)
+        return await self._sign(tx, by, row.cid, sorted(members), row)
 
     async def list(self, who: Principal) -> Sequence[CircleView]:
         """Every circle known here."""
@@ -59,7 +81,8 @@ class Circles:
         async with self._core.store.read() as tx:
             return [self._view(row) for row in await tx.find(CircleRow)]
 
-    async def _own(self, tx: Writer, ref: str) -> CircleRow:
+    async def own(self, tx: Reader, ref: str) -> CircleRow:
+        """A circle of ours, by id or name."""
         name = ref.removeprefix(CIRCLE_PREFIX)
         rows = [r for r in await tx.find(CircleRow) if name in (r.cid, r.cid.rpartition(".")[2])]
         own = [r for r in rows if self._view(r).own]
@@ -77,14 +100,13 @@ class Circles:
             members=json.loads(row.members),
         )
 
-    async def _sign(
-        self, tx: Writer, who: Principal, cid: str, members: Sequence[str], old: CircleRow | None
-    ) -> CircleView:
+    async def _sign(self, tx: Writer, by: By, cid: str, members: Sequence[str], old: CircleRow | None) -> CircleView:
         seq = old.seq + 1 if old else 1
         roster = Roster(iss=self._core.node_id, iat=self._core.now(), circle=cid, seq=seq, members=tuple(members))
         row = await _store(tx, cid, seq, members, self._core.sign(roster), old)
         await announce(tx, row, self._core)
-        await self._core.audit(tx, who.actor, "circle.roster", cid, f"{len(members)} members")
+        detail = ", ".join(filter(None, (f"{len(members)} members", by.detail)))
+        await self._core.audit(tx, by.actor, "circle.roster", cid, detail)
         return self._view(row)
 
 
@@ -167,11 +189,17 @@ async def drop_unheld(core: Core, tx: Writer, held: Held) -> None:
     whole = "title" in gone
     await schedule_erasure(core, tx, held.row, receipt=whole, fields=None if whole else gone)
     await tx.put(with_fields(held, left, await tx.next_seq(), situation.now))
-    await _narrow_offers(tx, held, gone, whole=whole)
+    by_time = all(held.terms[n].ended(situation.now) for n in gone)
+    if by_time:
+        await note_ended(tx, situation.now)
+    await _narrow_offers(tx, held, gone, whole=whole, by_time=by_time)
 
 
-async def _narrow_offers(tx: Writer, held: Held, gone: Collection[str], *, whole: bool) -> None:
-    """Count what peers offer as what is left of it here, so that a field we may have again is missed and sent again."""
+async def _narrow_offers(tx: Writer, held: Held, gone: Collection[str], *, whole: bool, by_time: bool) -> None:
+    """Count what peers offer as what is left of it here, so that a field we may have again is missed and sent again.
+
+    What has ended is not missed: a peer whose clock is behind ours offers it for a while yet (see `node.support`).
+    """
     for offer in await tx.find(Offer, {"copy": held.row.id}):
         crossed = {n: h for n, h in hops_of(offer).items() if n not in gone}
         if not whole and len(crossed) == len(hops_of(offer)):
@@ -183,7 +211,7 @@ async def _narrow_offers(tx: Writer, held: Held, gone: Collection[str], *, whole
         if whole:
             await tx.delete(Offer, {"peer": offer.peer, "copy": offer.copy})
         else:
-            copy_id = held.copy_id(crossed)
+            copy_id = offer.copy_id if by_time else held.copy_id(crossed)
             total.add(copy_id)
             hops = ",".join(map(str, crossed.values()))
             await tx.put(replace(offer, copy_id=copy_id, fields=",".join(crossed), hops=hops))

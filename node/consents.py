@@ -8,6 +8,7 @@ from typing import Final
 
 from governance.consent import Grant
 from governance.record import ContributorLink, Draft, is_field_name
+from governance.speech import ENGLISH, Say
 from governance.terms import Terms
 from governance.words import day_words
 from node.core import Core
@@ -58,7 +59,7 @@ class Consents:
             changed = await reseal(self._core, tx, rids, "consent given", only_if_changed=True)
             await self._core.audit(tx, who.actor, "consent.grant", grant.gid)
         self._core.bell.ring()
-        return ConsentEffect(grant=grant_view(grant, now), records_changed=changed)
+        return ConsentEffect(grant=grant_view(grant, now, who.say), records_changed=changed)
 
     def _check(self, subject: str, terms: Terms, how: str, fields: Sequence[str] | None, given: int, now: int) -> None:
         if not subject.strip() or len(subject) > 200:
@@ -106,7 +107,7 @@ class Consents:
             changed = await reseal(self._core, tx, rids, "consent withdrawn", only_if_changed=True)
             await self._core.audit(tx, who.actor, "consent.withdraw", gid)
         self._core.bell.ring()
-        return ConsentEffect(grant=grant_view(grant_of(row), now), records_changed=changed)
+        return ConsentEffect(grant=grant_view(grant_of(row), now, who.say), records_changed=changed)
 
     async def list(self, who: Principal, *, subject: str | None = None, ref: str | None = None) -> Sequence[GrantView]:
         """Permissions, newest first."""
@@ -119,17 +120,17 @@ class Consents:
                 subjects = {c.subject for c in await tx.find(ContributorRow, {"rid": rid})}
                 rows = [r for r in rows if r.rid == rid or (r.rid is None and r.subject in subjects)]
         now = self._core.now()
-        return [grant_view(grant_of(r), now) for r in sorted(rows, key=lambda r: (-r.given_at, r.gid))]
+        return [grant_view(grant_of(r), now, who.say) for r in sorted(rows, key=lambda r: (-r.given_at, r.gid))]
 
 
-def grant_view(grant: Grant, now: int) -> GrantView:
+def grant_view(grant: Grant, now: int, say: Say = ENGLISH) -> GrantView:
     """A permission for people and programs."""
     return GrantView(
         gid=grant.gid,
         subject=grant.subject,
         rid=grant.rid,
         fields=None if grant.fields is None else sorted(grant.fields),
-        terms=terms_view(grant.terms),
+        terms=terms_view(grant.terms, say),
         how=grant.how,
         given_at=grant.given_at,
         withdrawn_at=grant.withdrawn_at,

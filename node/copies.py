@@ -14,6 +14,8 @@ from typing import Any, Final, Literal
 from federation.encoding import b64url_decode
 from federation.envelope import VerifiedEnvelope, copy_id_of
 from governance.gate import RecordView
+from governance.holds import Stop, Stops
+from governance.outline import Outline, read_sensitivity, read_tags, read_text, write_outline
 from governance.policy import Facts
 from governance.record import Sensitivity
 from governance.terms import Terms
@@ -25,6 +27,17 @@ _REMEMBERED_TERMS: Final = 4096
 @lru_cache(_REMEMBERED_TERMS)
 def _terms(audiences: tuple[str, ...], purposes: tuple[str, ...], until: int | None) -> Terms:
     return Terms.from_json({"aud": list(audiences), "pur": list(purposes), "until": until})
+
+
+def _distinct(payload: Mapping[str, Any]) -> list[Terms]:
+    return [_terms(tuple(t["aud"]), tuple(t["pur"]), t.get("until")) for t in payload["terms"]]
+
+
+def signed_terms(jws: str) -> dict[str, Terms]:
+    """The terms of every field of a version that was verified or sealed here."""
+    payload = json.loads(b64url_decode(jws.split(".", 2)[1]))
+    distinct = _distinct(payload)
+    return {name: distinct[form["t"]] for name, form in payload["f"].items()}
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,7 @@ class Held:
         """Decode a row in state LIVE."""
         assert row.jws is not None
         payload = json.loads(b64url_decode(row.jws.split(".", 2)[1]))
-        distinct = [_terms(tuple(t["aud"]), tuple(t["pur"]), t.get("until")) for t in payload["terms"]]
+        distinct = _distinct(payload)
         fields: dict[str, Any] = payload["f"]
         return Held(
             row,
@@ -86,6 +99,12 @@ class Held:
         assert row.kind is not None
         assert row.lang is not None
         assert row.iat is not None
+        if row.outline is not None:  # the same, read already when the row was written
+            topics, regions, labels, sensitivity, licence, *_ = row.outline.split("\n")
+            return Facts(
+                row.kind, row.lang, row.origin, row.iat, row.own, read_tags(topics), read_tags(regions),
+                read_tags(labels), read_sensitivity(sensitivity), read_text(licence), self.terms["title"].purposes,
+            )  # fmt: skip
         return Facts(
             row.kind,
             row.lang,
@@ -118,9 +137,12 @@ class Held:
             return ""
         return Sensitivity(value) if value in tuple(Sensitivity) else None
 
-    def view(self, circles: frozenset[str], passed_to_us: bool) -> RecordView:
+    def view(
+        self, circles: frozenset[str], passed_to_us: bool, *, stops: Stops, released: frozenset[str] = frozenset()
+    ) -> RecordView:
         """What the gate sees. Sealed terms are the consent of this second: a change reseals in its own transaction."""
         row = self.row
+        stop = self.stop(stops)
         return RecordView(
             row.origin,
             row.rid,
@@ -131,7 +153,14 @@ class Held:
             editors=frozenset(filter(None, (row.editor,))),
             circles=circles,
             passed_to_us=passed_to_us,
+            released=released,
+            held=stop is Stop.HERE,
+            hidden=stop is Stop.ORIGIN,
         )
+
+    def stop(self, stops: Stops) -> Stop | None:
+        """Who has put it on hold, if anybody has."""
+        return stops.of(self.row.origin, self.row.rid, (t.audiences for t in self.terms.values()))
 
 
 def texts_held(row: Copy) -> dict[str, str]:
@@ -162,7 +191,7 @@ def row_of(
     if keep:
         texts = {name: keep.get(name) or texts[name] for name in envelope.digests if name in keep or name in texts}
         copy_id = copy_id_of(envelope.vid, [envelope.digests[n] for n in texts])
-    return replace(
+    row = replace(
         base,
         state=State.LIVE,
         ver=envelope.ver,
@@ -176,7 +205,29 @@ def row_of(
         disclosed=json.dumps(texts, ensure_ascii=False, separators=(",", ":")),
         ends_at=next_end({envelope.field_terms[n] for n in texts}, now),
         received_at=None if base.own else now,
+        outline=None,
     )
+    return outlined(Held(row, envelope.field_terms, envelope.digests, texts))
+
+
+def outline_of(row: Copy) -> Outline:
+    """What the gate sees of a live copy, without what it says."""
+    assert row.iat is not None
+    return Outline(
+        row.id, row.origin, row.rid, row.own, row.ver, row.iat, row.kind or "", row.lang or "", row.direct, row.editor,
+        row.outline or "",
+    )  # fmt: skip
+
+
+def outlined(held: Held) -> Copy:
+    """The row with the outline of what it holds."""
+    assert held.row.outline is None, "an outline is made of what the copy holds, not of an older one"
+    return replace(held.row, outline=write_outline(held.facts, held.held_terms, held.terms.values()))
+
+
+def replaced(row: Copy, values: Mapping[str, Any]) -> set[str]:
+    """The fields that say something else now than this live row does, or are gone."""
+    return {n for n, text in texts_held(row).items() if n not in values or value_in(text) != values[n]}
 
 
 def with_fields(held: Held, fields: Collection[str], change_seq: int, now: int) -> Copy:
@@ -184,13 +235,15 @@ def with_fields(held: Held, fields: Collection[str], change_seq: int, now: int) 
     if "title" not in fields:
         return emptied(held.row, State.ERASED, change_seq)
     texts = {name: text for name, text in held.texts.items() if name in fields}
-    return replace(
+    row = replace(
         held.row,
         change_seq=change_seq,
         copy_id=held.copy_id(texts),
         disclosed=json.dumps(texts, ensure_ascii=False, separators=(",", ":")),
         ends_at=next_end((held.terms[n] for n in texts), now),
+        outline=None,
     )
+    return outlined(replace(held, row=row, texts=texts))
 
 
 def emptied(row: Copy, state: State, change_seq: int, **more: Any) -> Copy:
@@ -198,6 +251,9 @@ def emptied(row: Copy, state: State, change_seq: int, **more: Any) -> Copy:
     mark = Copy(row.id, row.origin, row.rid, row.own, state, row.ver, change_seq)
     kept = {n: getattr(row, n) for n in ("via", "vid", "conflict", "withdrawal", "reason", "relay")}
     return replace(mark, **(kept | more))
+
+
+CORRECTS: Final = "corrects"  # a record whose present version corrects those before it refers to itself
 
 
 def references(copy: Copy, fields: Mapping[str, Any]) -> list[AttachmentRef | LinkRow]:
@@ -211,4 +267,6 @@ def references(copy: Copy, fields: Mapping[str, Any]) -> list[AttachmentRef | Li
         for link in fields.get("links") or ()
         if isinstance(link, Mapping) and isinstance(link.get("to"), Mapping) and "rid" in link["to"]
     )
+    if isinstance(fields.get("correction"), Mapping):
+        out.append(LinkRow(copy.id, CORRECTS, copy.rid))
     return out

@@ -6,18 +6,26 @@ A `Core` holds no state of its own that the database does not have, but for the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from federation.documents import SignedDocument, sign_document
 from governance.gate import NoPolicy
 from governance.policy import Policy
 from node.clock import Clock, Entropy, uuid7
+from node.inforce import policy_in_force
 from node.keyring import Keyring
 from node.peerbook import KnownPeer, Situation, may_be_passed_on, rosters
+from node.principal import Principal
+from node.proposal_views import ProposalView
+from node.proposals.acts import Act
+from node.releasing import releases
+from node.stopping import stops_in_force
 from node.store.governing import Audit
 from node.store.port import Reader, Store, Writer
 from node.store.rows import Copy, OriginRow, PeerRow, State
+
+Propose = Callable[[Principal, Act], Awaitable[ProposalView]]
 
 
 class Bell:
@@ -48,7 +56,7 @@ class Bell:
 
 @dataclass
 class Core:
-    """The shared parts; `policy` is replaced whole when the steward's file changes."""
+    """The shared parts; `policy` is the one read last: decisions ask `policy_in`, which knows what is committed."""
 
     store: Store
     clock: Clock
@@ -57,6 +65,7 @@ class Core:
     name: str
     policy: Policy | NoPolicy
     policy_problem: str = ""
+    propose: Propose | None = None  # how an act becomes a proposal, where one steward is not enough
     bell: Bell = field(default_factory=Bell)
     earliest: int = 0  # the date of our own node document: a clock that is behind it is wrong
 
@@ -82,7 +91,14 @@ class Core:
         own = await reader.get(OriginRow, self.node_id)
         assert own is not None, "open_app writes our own history before anything else runs"
         members, seqs = await rosters(reader)
-        return Situation(self.node_id, own.history, self.policy, members, self.now(), seqs)
+        policy = await self.policy_in(reader)
+        released = await releases(reader) if isinstance(policy, Policy) and policy.holds else {}
+        stops = await stops_in_force(reader, self.node_id)
+        return Situation(self.node_id, own.history, policy, members, self.now(), seqs, released, stops)
+
+    async def policy_in(self, reader: Reader) -> Policy | NoPolicy:
+        """The policy that is in force in this transaction: once another one is committed, nothing asks the old one."""
+        return await policy_in_force(reader, self.policy)
 
     async def peers(self, reader: Reader, situation: Situation) -> dict[int, KnownPeer]:
         """Every peer we have met, by number."""

@@ -14,11 +14,13 @@ from typing import Final
 
 from federation.documents import ItemState, Receipt, ReceiptItem
 from node.core import Core
+from node.store.governing import ReportRow
 from node.store.port import Reader, Writer
 from node.store.rows import AttachmentRef, AttachmentRow, Copy, Erasure, LinkRow, Outgoing, PeerRow, State
 
 BATCH: Final = 500  # erasures whose pages and segments are cleared together
 RECEIPT_ITEMS: Final = 500
+REST_S: Final = 3600  # words that an edit replaced: each edit by itself would write a part of the index anew
 NO_COPY: Final = "0" * 64
 
 
@@ -28,9 +30,18 @@ def index_key(copy: Copy) -> str:
 
 
 async def schedule_erasure(
-    core: Core, tx: Writer, copy: Copy, *, receipt: bool, fields: Collection[str] | None = None
+    core: Core,
+    tx: Writer,
+    copy: Copy,
+    *,
+    receipt: bool,
+    fields: Collection[str] | None = None,
+    at_rest: bool = False,
 ) -> None:
-    """Have a copy, or some fields of it, cleared from disk; files that nothing else refers to go with it."""
+    """Have a copy, or some fields of it, cleared from disk; files that nothing else refers to go with it.
+
+    With `at_rest`, for what nobody asked to have erased, it may wait for company.
+    """
     refs = await tx.find(AttachmentRef, {"copy": copy.id})
     dropped = [r for r in refs if fields is None or r.field in fields]
     for ref in dropped:
@@ -39,6 +50,9 @@ async def schedule_erasure(
     await tx.delete(AttachmentRow, {"sha256": orphans})
     if fields is None or "links" in fields:
         await tx.delete(LinkRow, {"copy": copy.id})
+    if fields is None:
+        said = await tx.find(ReportRow, {"origin": copy.origin, "rid": copy.rid})
+        await tx.put_many([replace(r, text="", answer="") for r in said])  # they may repeat what the record said
     await tx.put(
         Erasure(
             await tx.next_seq(),
@@ -49,6 +63,7 @@ async def schedule_erasure(
             receipt,
             copy.copy_id,
             json.dumps(orphans),
+            core.now() + REST_S if at_rest else None,
         )
     )
 
@@ -59,7 +74,8 @@ async def confirmable(tx: Writer, taken: Mapping[str, Sequence[ReceiptItem]]) ->
     A copy that lost a field is confirmed by the eraser, once the field is gone from disk: the smaller `held` says that.
     """
     keys = {f"{origin}/{item.rid}" for origin, items in taken.items() for item in items}
-    waiting = await tx.find(Erasure, {"index_key": sorted(keys)}) if await tx.count(Erasure) else []
+    asked = {"index_key": sorted(keys), "not_before": None}
+    waiting = await tx.find(Erasure, asked) if await tx.count(Erasure) else []
     await tx.put_many([replace(e, receipt=True) for e in waiting if not e.receipt])
     later = {e.index_key for e in waiting}
     now = {origin: [i for i in items if f"{origin}/{i.rid}" not in later] for origin, items in taken.items()}
@@ -79,7 +95,7 @@ class Eraser:
         total = 0
         while True:
             async with self._core.store.read() as tx:
-                batch = await tx.find(Erasure, order="id", limit=BATCH)
+                batch = await self._due(tx)
             if not batch:
                 return total
             for surface in self._surfaces:
@@ -89,6 +105,15 @@ class Eraser:
             await self._core.store.scrub()
             await self._confirm(batch)
             total += len(batch)
+
+    async def _due(self, tx: Reader) -> list[Erasure]:
+        """What to clear now, and whatever waits for company; after a clock was set back nothing waits longer."""
+        now = self._core.now()
+        asked = await tx.find(Erasure, {"not_before": None}, order="id", limit=BATCH)
+        rested = asked or await tx.find(Erasure, upto=("not_before", now), limit=1)
+        if not rested and not await tx.find(Erasure, above=("not_before", now + REST_S), limit=1):
+            return []
+        return asked + await tx.find(Erasure, above=("not_before", 0), order="id", limit=BATCH)
 
     def _unlink(self, hashes: Sequence[str]) -> None:
         for sha256 in hashes:
@@ -118,7 +143,7 @@ class Eraser:
 async def _owed(tx: Writer, batch: Sequence[Erasure]) -> list[Erasure]:
     """Erasures to confirm now. A copy of which more has to be cleared meanwhile is confirmed when that is done."""
     owed = [e for e in batch if e.receipt]
-    later = await tx.find(Erasure, {"copy": sorted({e.copy for e in owed})}) if owed else []
+    later = await tx.find(Erasure, {"copy": sorted({e.copy for e in owed}), "not_before": None}) if owed else []
     await tx.put_many([replace(e, receipt=True) for e in later if not e.receipt])
     return [e for e in owed if e.copy not in {w.copy for w in later}]
 
@@ -140,5 +165,5 @@ async def send_towards(tx: Writer, node_id: str, via: Collection[int], what: str
 
 
 async def pending(reader: Reader) -> int:
-    """How many erasures wait."""
-    return await reader.count(Erasure)
+    """How many erasures wait to be confirmed."""
+    return await reader.count(Erasure, {"not_before": None})

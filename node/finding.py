@@ -74,9 +74,8 @@ class Finding:
         started = self._core.clock.steady()
         query = _query(request)
         results = await asyncio.to_thread(self._engine.search, query, viewer_of(who), self._core.now())
-        found = await self._hits(who, results.keys, query)
-        async with self._core.store.read() as tx:
-            names = await self._readings.names(tx, [value for value, _ in results.facets.get("origin", ())])
+        # one view of the database for a page: each costs the way to its thread and back, several times
+        found, names = await self._hits(who, results.keys, query, [n for n, _ in results.facets.get("origin", ())])
         end = query.offset + len(results.keys)
         return SearchView(
             total=results.total,
@@ -97,16 +96,18 @@ class Finding:
         shown = await self._readings.show(who, ref, origin)
         key = f"{shown.origin}/{shown.rid}"
         keys = await asyncio.to_thread(self._engine.more_like, key, viewer_of(who), self._core.now())
-        return await self._hits(who, keys, make_query(""))
+        return (await self._hits(who, keys, make_query("")))[0]
 
-    async def _hits(self, who: Principal, keys: Sequence[str], query: Query) -> list[HitView]:
-        """The records of these keys that the gate still shows, in the engine's order."""
+    async def _hits(
+        self, who: Principal, keys: Sequence[str], query: Query, nodes: Sequence[str] = ()
+    ) -> tuple[list[HitView], Mapping[str, str]]:
+        """The records of these keys that the gate still shows, in the engine's order; names, also of these nodes."""
         pairs = [tuple(key.rsplit("/", 1)) for key in keys]
         async with self._core.store.read() as tx:
             rows = {(r.origin, r.rid): r for r in await tx.get_many(Copy, pairs, by=("origin", "rid"))}
             situation = await self._core.situation(tx)
             passing = await self._core.passing(tx, situation, rows.values())
-            names = await self._readings.names(tx, [origin for origin, _ in rows])
+            names = await self._readings.names(tx, [*(origin for origin, _ in rows), *nodes])
         out = []
         for origin, rid in pairs:
             row = rows.get((origin, rid))
@@ -116,7 +117,7 @@ class Finding:
             decision = self._readings.decide(held, who.viewer, situation, passing)
             if decision.outcome is Outcome.SHARE:
                 out.append(_hit(held, decision, query, names))
-        return out
+        return out, names
 
 
 def _query(request: SearchRequest) -> Query:

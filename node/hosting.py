@@ -14,6 +14,7 @@ from federation.errors import Code, PeerError
 from federation.exchange import Answer
 from federation.identity import KeyHistory
 from federation.routes import Declined
+from federation.witness import Shown
 from node.attaching import Attachments
 from node.core import Core
 from node.errors import NotNow
@@ -22,6 +23,7 @@ from node.peers import Peers
 from node.side import Sides
 from node.store.port import StoreConflict
 from node.store.rows import Nonce, OriginRow, PeerRow
+from node.witnessing import Witnessing
 
 log = logging.getLogger("commonweave.peers")
 
@@ -49,6 +51,7 @@ class Hosting:
         self._sides = sides
         self._peers = peers
         self._attachments = attachments
+        self._witnessing = Witnessing(core)
         self._challenges: dict[str, int] = {}
         self._since_prune = 0
 
@@ -131,6 +134,14 @@ class Hosting:
         """A peer declares a step alone; the number of the last one before."""
         before: int = await self._in_words(self._peers.noticed(node_id, token))
         return before
+
+    async def log_shown(self, history: KeyHistory, shown: Shown) -> Shown:
+        """A peer shows its audit log; nobody is asked to witness before there is an agreement."""
+        async with self._core.store.read() as tx:
+            rows = await tx.get_many(PeerRow, [(history.node_id,)], by=("node_id",))
+        if not rows or rows[0].agreement is None:
+            raise Declined(Code.DOCUMENT, "logs are witnessed where there is an agreement")
+        return await self._witnessing.answer(history, shown)
 
     async def attachment(self, node_id: str, sha256: str) -> Path | None:
         """A file that this peer may have."""

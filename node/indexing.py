@@ -86,6 +86,26 @@ class Indexing:
         gone = [k for k in map(index_key, rows) if k not in present]
         self._engine.apply(entries, gone, upto, more=more)
 
+    async def stopped(self, *, broadly: bool) -> None:
+        """Let nobody find what has just been put on hold; where that is more than a record, the index begins anew."""
+        if not broadly:
+            await self.follow()
+            return
+        async with self._lock:
+            self._fed, self._waiting = None, 0
+            await asyncio.to_thread(self._engine.clear)
+
+    async def renew(self, ids: Sequence[int]) -> None:
+        """Decide these copies again, though they have not changed."""
+        async with self._lock:
+            upto = self._fed if self._fed is not None else await asyncio.to_thread(self._engine.position)
+            async with self._core.store.read() as tx:
+                rows = await tx.get_many(Copy, [(n,) for n in ids])
+                situation = await self._core.situation(tx)
+                passing = await self._core.passing(tx, situation, rows)
+            self._fed, self._waiting = None, 0
+            await asyncio.to_thread(self._hand_over, rows, situation, passing, upto, False)
+
     async def behind(self) -> int:
         """How many changes the index has not seen yet."""
         position = await asyncio.to_thread(self._engine.position)

@@ -26,10 +26,11 @@ from federation.effects import Behind, MarkSwap
 from federation.encoding import b64url_decode, dumps_text
 from federation.envelope import VerifiedEnvelope, verify
 from federation.errors import Code, PeerError
+from federation.hides import Hide
 from federation.identity import KeyHistory, Role, verify_history
 from federation.jws import Typ
 from federation.keys import split_kid
-from federation.messages import Ack, Circle, Drop, Entry, Page, Put, Refused, Retract, Withdraw
+from federation.messages import Ack, Circle, Drop, Entry, Hiding, Page, Put, Refused, Retract, Withdraw
 from federation.negentropy import Item
 from governance.admission import Admission, NotAdmitted
 from governance.agreement import Phase
@@ -37,6 +38,7 @@ from node.circles import take_roster
 from node.core import Core
 from node.erasure import confirmable, send_towards
 from node.errors import NotFound
+from node.hiding import take_hide
 from node.peerbook import known_origins, read_history, renewed, write_history
 from node.shelf import Refusal, Shelf
 from node.store.port import Reader, Writer
@@ -45,7 +47,7 @@ from node.store.rows import OriginRow, PeerRow, Quarantined
 MAX_QUARANTINE: Final = 10_000  # the newest refusals; older ones have been told to their senders long ago
 MAX_NEWER: Final = 500
 
-Checked = VerifiedEnvelope | Verified[Withdrawal] | Verified[Roster] | Retract | Drop | PeerError
+Checked = VerifiedEnvelope | Verified[Withdrawal] | Verified[Roster] | Verified[Hide] | Retract | Drop | PeerError
 
 
 class Intake:
@@ -104,6 +106,8 @@ class Intake:
         for _, value in checked:  # rosters first: they say who may have what comes with them
             if isinstance(value, Verified) and isinstance(value.document, Roster):
                 await take_roster(self._core, tx, value, row.node_id)
+        hides = [v for _, v in checked if isinstance(v, Verified) and isinstance(v.document, Hide)]
+        unheard = [u for v in hides if (u := await take_hide(self._core, tx, v, row.node_id)) is not None]
         situation = await self._core.situation(tx)
         fresh = await tx.get(PeerRow, row.id)
         assert fresh is not None
@@ -111,7 +115,7 @@ class Intake:
         shelf = await Shelf.open(self._core, tx, peer, situation, self._admission, [v for _, v in checked])
         refused = [r for e, v in checked if (r := await _apply(shelf, e, v, peer.phase(situation.now))) is not None]
         row = replace(await shelf.close(), cursor=page.cursor, last_contact_at=situation.now)
-        faults = [*refused, *shelf.left_out]
+        faults = [*refused, *shelf.left_out, *(Refusal(*u) for u in unheard)]
         await self._quarantine(tx, row, faults)
         for wrong in (r for r in faults if r.code == NotAdmitted.PASSING_ON):
             said = dumps_text({"rid": wrong.rid, "ver": wrong.ver, "sender": row.node_id, "why": wrong.detail})
@@ -228,6 +232,8 @@ def _check(entry: Entry, histories: Mapping[str, KeyHistory]) -> Checked:
                 return verify_document(entry.jws, Withdrawal, histories.get)
             case Circle():
                 return verify_document(entry.jws, Roster, histories.get)
+            case Hiding():
+                return verify_document(entry.jws, Hide, histories.get)
             case _:
                 return entry
     except PeerError as error:
@@ -244,7 +250,7 @@ def _issuers(entries: Iterable[Entry]) -> set[str]:
     """Node ids that the entries' headers name, unverified: only to know which histories to look up."""
     out = set()
     for entry in entries:
-        if isinstance(entry, Put | Withdraw | Circle):
+        if isinstance(entry, Put | Withdraw | Circle | Hiding):
             try:
                 out.add(split_kid(jws.peek(entry.jws)[1])[0])
             except PeerError:

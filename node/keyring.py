@@ -44,22 +44,18 @@ def create_keys(folder: Path, entropy: Entropy) -> Keyring:
     for name in NAMES:
         path = folder / f"{name}.key"
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            _write(path, entropy)
         except FileExistsError:
             raise StartError(f"{path} exists already: this data folder has a node; choose another folder") from None
-        with os.fdopen(handle, "w") as file:
-            file.write(entropy.draw(SEED_BYTES).hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
     return load_keys(folder, None)
 
 
 def load_keys(folder: Path, node_id: str | None) -> Keyring:
     """Read the keys; `node_id` None: the identity key is the node's first one."""
-    seeds = {name: _seed(folder / f"{name}.key") for name in NAMES if name != "next"}
+    seeds = {name: read_seed(folder / f"{name}.key") for name in NAMES if name != "next"}
     identity = SigningKey.from_seed(seeds["identity"])
     next_path = folder / "next.key"
-    commitment = key_commitment(SigningKey.from_seed(_seed(next_path)).public) if next_path.exists() else ""
+    commitment = key_commitment(SigningKey.from_seed(read_seed(next_path)).public) if next_path.exists() else ""
     return Keyring(
         node_id or node_id_of(identity.public),
         identity,
@@ -71,7 +67,28 @@ def load_keys(folder: Path, node_id: str | None) -> Keyring:
     )
 
 
-def _seed(path: Path) -> bytes:
+def account_key(folder: Path, entropy: Entropy) -> bytes:
+    """What second factors are sealed with; drawn where a node of before has none. No other node ever sees it."""
+    path = folder / "accounts.key"
+    try:
+        _write(path, entropy)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StartError(f"the key file {path} cannot be written ({error}): the node must own keys/") from None
+    return read_seed(path)
+
+
+def _write(path: Path, entropy: Entropy) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(entropy.draw(SEED_BYTES).hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_seed(path: Path) -> bytes:
+    """The seed in a key file; `StartError` if it is not there or damaged."""
     try:
         seed = bytes.fromhex(path.read_text().strip())
     except FileNotFoundError:

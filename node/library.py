@@ -18,7 +18,8 @@ from node.erasure import schedule_erasure
 from node.errors import BadInput, NotFound, NotNow
 from node.principal import Principal
 from node.reading import Readings
-from node.sealing import clear_record, grants_for, seal_next
+from node.releasing import carry_releases
+from node.sealing import clear_record, forgotten, grants_for, seal_next
 from node.store.port import Writer
 from node.store.row import Row
 from node.store.rows import (
@@ -196,7 +197,7 @@ class Library:
         async with self._core.store.write() as tx:
             copies = await tx.get_many(Copy, [(self._core.node_id, row.rid)], by=("origin", "rid"))
             if copies and copies[0].state != State.WITHDRAWN:
-                await self._withdraw(tx, copies[0], reason)
+                await withdraw_copy(self._core, tx, copies[0], reason)
                 await self._core.audit(tx, who.actor, "record.withdraw", row.rid, reason)
             elif not copies:  # a draft that never left the editor
                 await tx.delete(DraftRow, {"rid": row.rid})
@@ -208,17 +209,6 @@ class Library:
         return WithdrawalView(  # a draft that was never published: nobody else ever had it
             rid=row.rid, origin=self._core.node_id, reason=reason, at=0, confirmed=0, waiting=0, overdue=0
         )
-
-    async def _withdraw(self, tx: Writer, copy: Copy, reason: str) -> None:
-        core = self._core
-        relay = any(t.may_pass_on() for t in Held.read(copy).terms.values()) if copy.state == State.LIVE else True
-        versions = await tx.find(VersionRow, {"rid": copy.rid})
-        # An earlier version may have travelled further than this one may.
-        relay = relay or any(_ever_relayed(v) for v in versions)
-        token = core.sign(
-            Withdrawal(iss=core.node_id, iat=core.now(), rid=copy.rid, ver=max(copy.ver, 1), reason=reason, relay=relay)
-        )
-        await apply_own_withdrawal(core, tx, copy, token, reason, relay=relay)
 
     async def _own(self, ref: str) -> DraftRow:
         async with self._core.store.read() as tx:
@@ -259,6 +249,8 @@ class _Batch:
         self._out: list[Row] = []
         self._replaced: list[str] = []
         self._before: list[tuple[Copy, set[str]]] = []
+        self._changes: list[tuple[Copy, Copy]] = []
+        self._forgotten: list[Copy] = []
 
     def take(self, item: NewRecord) -> Taken:
         """What becomes of one record; a reason if it is refused."""
@@ -283,6 +275,10 @@ class _Batch:
         if self._publish:
             sealed = seal_next(core, base, draft, self._granted(item), seq, "edited")
             rows += [*sealed.rows, *references(base, draft.fields)]
+            if copy is not None:
+                self._changes.append((copy, sealed.copy))
+                if forgotten(copy, sealed, draft.fields):
+                    self._forgotten.append(copy)
         rows += [ContributorRow(c.subject, item.rid) for c in draft.contributors]
         rows += [grant_row(g) for g in item.grants]
         self._out += rows
@@ -316,7 +312,10 @@ class _Batch:
             await tx.delete(ContributorRow, {"rid": self._replaced})
         for copy, fields in self._before:
             await self._let_go(copy, fields)
+        for copy in self._forgotten:
+            await schedule_erasure(self._core, tx, copy, receipt=False, fields=(), at_rest=True)
         await tx.put(*self._out)
+        await carry_releases(tx, self._changes)
 
     async def _let_go(self, copy: Copy, fields: set[str]) -> None:
         refs = await self._tx.find(AttachmentRef, {"copy": copy.id})
@@ -329,6 +328,18 @@ class _Batch:
 def _ever_relayed(version: VersionRow) -> bool:
     held = Held.read(Copy(0, "", version.rid, True, State.LIVE, version.ver, 0, jws=version.jws, disclosed="{}"))
     return any(t.may_pass_on() for t in held.terms.values())
+
+
+async def withdraw_copy(core: Core, tx: Writer, copy: Copy, reason: str) -> None:
+    """Take an own record back in this transaction: signed, erased here, and on its way to every holder."""
+    relay = any(t.may_pass_on() for t in Held.read(copy).terms.values()) if copy.state == State.LIVE else True
+    versions = await tx.find(VersionRow, {"rid": copy.rid})
+    # An earlier version may have travelled further than this one may.
+    relay = relay or any(_ever_relayed(v) for v in versions)
+    token = core.sign(
+        Withdrawal(iss=core.node_id, iat=core.now(), rid=copy.rid, ver=max(copy.ver, 1), reason=reason, relay=relay)
+    )
+    await apply_own_withdrawal(core, tx, copy, token, reason, relay=relay)
 
 
 async def apply_own_withdrawal(core: Core, tx: Writer, copy: Copy, token: str, reason: str, *, relay: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,9 +15,11 @@ from governance.policy_text import problems
 from node.copies import Held
 from node.core import Core
 from node.erasure import pending
+from node.holding import notices
 from node.indexing import Indexing
 from node.peerbook import known_origins
 from node.principal import Principal
+from node.reminding import Reminding
 from node.store.governing import Audit
 from node.store.port import StoreError
 from node.store.rows import AttachmentRef, Copy, GrantRow, PeerRow, Quarantined, State
@@ -42,13 +44,17 @@ class About:
     notices: tuple[str, ...]
 
 
+Check = Callable[[], Awaitable[list[CheckView]]]  # what another part of the node adds to `doctor`
+
+
 class Operating:
     """Use cases of the administrator."""
 
-    def __init__(self, core: Core, indexing: Indexing, about: About) -> None:
+    def __init__(self, core: Core, indexing: Indexing, about: About, checks: Sequence[Check] = ()) -> None:
         self._core = core
         self._indexing = indexing
         self._about = about
+        self._checks = checks
 
     async def status(self, who: Principal) -> StatusView:
         """The node at a glance. Counts only; for the public the caller shows less."""
@@ -62,6 +68,8 @@ class Operating:
             peers = await tx.find(PeerRow)
             quarantined = await tx.count(Quarantined)
             waiting = await pending(tx)
+            on_hold = await notices(tx)
+        due = [r.words for r in await Reminding(core).due(who.say)] if who.may("steward") else []
         return StatusView(
             name=core.name,
             node_id=core.node_id,
@@ -83,7 +91,7 @@ class Operating:
             pending_erasures=waiting,
             database=about.database,
             started_at=about.started_at,
-            notices=list(about.notices),
+            notices=[*on_hold, *about.notices, *due],
         )
 
     async def doctor(self, who: Principal) -> list[CheckView]:
@@ -98,6 +106,7 @@ class Operating:
             self._check_policy(),
             await self._check_files(),
             *await self._check_peers(),
+            *[found for check in self._checks for found in await check()],
         ]
 
     async def _check_database(self) -> CheckView:

@@ -16,9 +16,10 @@ from federation.documents import Agreement, AtEnd, VerifiedAgreement, verify_agr
 from federation.identity import KeyHistory, verify_history
 from governance.agreement import Clauses, Phase, phase_now
 from governance.gate import NoPolicy, Peer
+from governance.holds import NO_STOPS, Stops
 from governance.policy import DAY_S, Policy
 from node.store.port import Reader
-from node.store.rows import CircleRow, Offer, OriginRow, PeerRow
+from node.store.rows import CircleRow, Copy, Offer, OriginRow, PeerRow
 
 # A peer whose clock is behind ours begins later, and refuses until then: it is asked again after these times.
 BEGIN_AGAIN_S: Final = (600, 3600, 4 * 3600)
@@ -63,6 +64,9 @@ def clauses_of(agreement: Agreement) -> Clauses:
         c.withdrawal_response_h,
         c.until,
         c.starts,
+        c.review,
+        c.conflict,
+        c.suspend_overdue,
     )
 
 
@@ -74,6 +78,7 @@ class KnownPeer:
     history: KeyHistory
     clauses: Clauses | None
     circles: frozenset[str]
+    held: bool = False
 
     @property
     def node_id(self) -> str:
@@ -88,8 +93,9 @@ class KnownPeer:
     def recipient(self) -> Peer:
         """The peer as the gate sees it; the gate itself applies the time."""
         return Peer(
-            self.node_id, Phase(self.row.phase), self.clauses, frozenset(json.loads(self.row.regions)), self.circles
-        )
+            self.node_id, Phase(self.row.phase), self.clauses, frozenset(json.loads(self.row.regions)), self.circles,
+            self.held,
+        )  # fmt: skip
 
 
 @lru_cache(HISTORIES_REMEMBERED)
@@ -109,11 +115,17 @@ class Situation:
     rosters: Mapping[str, frozenset[str]]
     now: int
     roster_seqs: Mapping[str, int] = field(default_factory=dict)
+    releases: Mapping[tuple[str, str, int], frozenset[str]] = field(default_factory=dict)
+    stops: Stops = NO_STOPS
 
     @property
     def circles(self) -> frozenset[str]:
         """The circles we are in; owning one is not being in it."""
         return frozenset(cid for cid, members in self.rosters.items() if self.node_id in members)
+
+    def released(self, copy: Copy) -> frozenset[str]:
+        """To whom stewards have let go of just these words of a record that a rule holds."""
+        return self.releases.get((copy.origin, copy.rid, copy.ver), frozenset())
 
     def peer(self, row: PeerRow) -> KnownPeer:
         """A row as a known peer."""
@@ -122,7 +134,7 @@ class Situation:
         if row.agreement is not None:
             clauses = clauses_of(read_agreement(row.agreement, self.history, row.history).document)
         circles = frozenset(cid for cid, members in self.rosters.items() if row.node_id in members)
-        return KnownPeer(row, history, clauses, circles)
+        return KnownPeer(row, history, clauses, circles, row.node_id in self.stops.peers)
 
     def under(self, peer: KnownPeer, peers: Mapping[int, KnownPeer]) -> str:
         """A fingerprint of everything that, when it changes, makes every decision for this peer stale.
@@ -143,6 +155,7 @@ class Situation:
             peer.clauses and sum(self.now >= peer.clauses.starts + s for s in BEGIN_AGAIN_S),
             peer.row.their_notice_seq,
             sorted(passing_peers(peers)),
+            (peer.held, *self.stops.broad()),
             sorted((c, n) for c, n in self.roster_seqs.items() if c in peer.circles or c in self.circles),
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

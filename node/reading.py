@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from federation.claims import MAX_COPY_BYTES
@@ -13,8 +13,9 @@ from federation.errors import PeerError
 from federation.identity import KeyHistory
 from federation.jws import peek
 from federation.keys import split_kid
-from governance.gate import Decision, Outcome, Recipient, decide
+from governance.gate import Decision, Outcome, Recipient, Why, decide
 from governance.kinds import kind_label, section_label
+from governance.speech import ENGLISH, Say
 from governance.terms import Terms
 from governance.words import reason_words, terms_words
 from node.copies import Held
@@ -45,10 +46,13 @@ _PREFIX: Final = re.compile(r"[0-9a-f-]{8,35}\Z")
 _PART_LABELS: Final = {"quote": "Quote", "person": "Person", "place": "Place", "attachment": "Attachment"}
 
 
-def terms_view(terms: Terms) -> TermsView:
+def terms_view(terms: Terms, say: Say = ENGLISH) -> TermsView:
     """Terms for people and programs."""
     return TermsView(
-        audiences=sorted(terms.audiences), purposes=sorted(terms.purposes), until=terms.until, words=terms_words(terms)
+        audiences=sorted(terms.audiences),
+        purposes=sorted(terms.purposes),
+        until=terms.until,
+        words=terms_words(terms, say),
     )
 
 
@@ -68,11 +72,22 @@ class Readings:
 
     def decide(self, held: Held, to: Recipient, situation: Situation, passing: Container[int]) -> Decision:
         """The gate's word for a member or the public; `passing` are copies that may be shown beyond our members."""
-        return decide(held.view(situation.circles, held.row.id in passing), to, situation.policy, situation.now)
+        released = situation.released(held.row)
+        view = held.view(situation.circles, held.row.id in passing, stops=situation.stops, released=released)
+        return decide(view, to, situation.policy, situation.now)
 
     async def ask(self, reader: Reader, held: Held, to: Recipient, situation: Situation) -> Decision:
         """`decide` for a single record."""
         return self.decide(held, to, situation, await self._core.passing(reader, situation, [held.row]))
+
+    async def titles(self, tx: Reader, who: Principal, numbers: Iterable[int]) -> dict[int, str]:
+        """Titles of the copies with these numbers that are live and that the one who asks may see."""
+        situation = await self._core.situation(tx)
+        rows = [c for c in await tx.get_many(Copy, [(n,) for n in numbers]) if c.state == State.LIVE]
+        passing = await self._core.passing(tx, situation, rows)
+        held = [Held.read(c) for c in rows]
+        shown = [h for h in held if self.decide(h, who.viewer, situation, passing).outcome is Outcome.SHARE]
+        return {h.row.id: h.title for h in shown}
 
     async def resolve(self, ref: str, origin: str | None = None, who: Principal | None = None) -> tuple[str, str]:
         """Origin and id of the record that a full id or a unique beginning of one names.
@@ -181,7 +196,7 @@ class Readings:
             links = await self._links(tx, held, decision, who, situation)
             back = await self._linked_from(tx, held, who, situation)
         envelope = _verified(held, histories)
-        return _record_view(held, decision, envelope, names, via.name if via else None, links, back)
+        return _record_view(who, held, decision, envelope, names, via.name if via else None, links, back)
 
     async def export(self, who: Principal, ref: str, origin: str | None = None) -> str:
         """The copy that `who` may have, as a compact SD-JWT that anybody can verify."""
@@ -305,7 +320,13 @@ def info_view(held: Held, decision: Decision, names: dict[str, str]) -> RecordIn
         licence=seen.get("licence"),
         topics=list(seen.get("topics") or ()),
         regions=list(seen.get("regions") or ()),
+        on_hold=_on_hold(decision),
     )
+
+
+def _on_hold(decision: Decision) -> str:
+    """Why only stewards see the record, if so."""
+    return " ".join(reason_words(r) for r in decision.reasons if r.why is Why.HELD_HERE)
 
 
 def _verified(held: Held, histories: dict[str, KeyHistory]) -> VerifiedEnvelope | None:
@@ -324,18 +345,22 @@ def _cursor(text: str | None) -> int | None:
     return int(text)
 
 
-def _withheld(held: Held, decision: Decision) -> list[WithheldView]:
-    out = []
+def _withheld(who: Principal, held: Held, decision: Decision) -> list[WithheldView]:
+    out, say = [], who.say
     for name in held.digests:
         if name in decision.fields:
             continue
         reason = decision.withheld.get(name)
-        words = reason_words(reason) if reason else f"Its origin keeps it: {terms_words(held.terms[name])}."
+        if reason is not None:
+            words = reason_words(reason, say, who.langs)
+        else:
+            words = say("Its origin keeps it: {terms}.", terms=terms_words(held.terms[name], say))
         out.append(WithheldView(field=name, reason=words))
     return out
 
 
 def _record_view(
+    who: Principal,
     held: Held,
     decision: Decision,
     envelope: VerifiedEnvelope | None,
@@ -359,6 +384,7 @@ def _record_view(
         ver=row.ver,
         vid=row.vid.hex() if row.vid else "",
         copy_id=held.copy_id(shown).hex(),
+        on_hold=_on_hold(decision),
         signed_at=row.iat or 0,
         signed_by=envelope.kid if envelope else "",
         verified=envelope is not None,
@@ -370,11 +396,11 @@ def _record_view(
                 name=name,
                 label=field_label(kind, name),
                 value=held.value(name),
-                terms=terms_view(held.terms[name]),
+                terms=terms_view(held.terms[name], who.say),
             )
             for name in shown
         ],
-        withheld=_withheld(held, decision),
+        withheld=_withheld(who, held, decision),
         links=links,
         linked_from=back,
     )

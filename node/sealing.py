@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from federation.claims import SALT_BYTES, RecordHead
 from federation.envelope import VerifiedEnvelope, seal
 from governance.consent import Grant, terms_now
 from governance.record import Draft
 from governance.terms import Terms
-from node.copies import Held, row_of
+from node.copies import Held, replaced, row_of
 from node.core import Core
 from node.erasure import schedule_erasure
+from node.releasing import carry_releases
 from node.store.port import Reader, Writer
 from node.store.rows import ContributorRow, Copy, DraftRow, GrantRow, State, VersionRow
 
@@ -49,6 +51,7 @@ class Sealed:
     """A new version and the rows that store it."""
 
     envelope: VerifiedEnvelope
+    copy: Copy
     rows: tuple[Copy | VersionRow, ...]
 
 
@@ -84,7 +87,15 @@ def seal_next(
     rows: list[Copy | VersionRow] = [copy]
     if base.state == State.LIVE and base.jws is not None:
         rows.append(_superseded(base, terms, cause, now))
-    return Sealed(envelope, tuple(rows))
+    return Sealed(envelope, copy, tuple(rows))
+
+
+def forgotten(before: Copy, sealed: Sealed, values: Mapping[str, Any]) -> set[str]:
+    """The fields whose former words are neither in the new version nor in the history."""
+    if before.state != State.LIVE:
+        return set()
+    kept = {name for row in sealed.rows if isinstance(row, VersionRow) for name in json.loads(row.disclosed)}
+    return replaced(before, values) - kept
 
 
 def _superseded(base: Copy, terms: Mapping[str, Terms], cause: str, now: int) -> VersionRow:
@@ -118,6 +129,7 @@ async def reseal(
     copies = await writer.get_many(Copy, [(core.node_id, r) for r in parsed], by=("origin", "rid"))
     grants = await grants_for(writer, (c.subject for d in parsed.values() for c in d.contributors))
     rows: list[Copy | VersionRow] = []
+    changes: list[tuple[Copy, Copy]] = []
     sealed = 0
     for copy in copies:
         draft = parsed[copy.rid]
@@ -128,8 +140,10 @@ async def reseal(
             continue
         result = seal_next(core, copy, draft, mine, await writer.next_seq(), cause, (above or {}).get(copy.rid))
         rows.extend(result.rows)
+        changes.append((copy, result.copy))
         sealed += 1
     await writer.put(*rows)
+    await carry_releases(writer, changes)
     return sealed
 
 

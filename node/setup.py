@@ -11,12 +11,21 @@ from pydantic import ValidationError
 
 from config.load import FILE_NAME, load
 from config.settings import Settings
+from governance.gate import Role
+from node.account_views import AccountInviteView
+from node.accounts.desk import new_name
 from node.app import open_app
 from node.clock import SystemEntropy
 from node.errors import BadInput, StartError
 from node.keyring import create_keys
 from node.principal import LOCAL
 from node.views import StatusView
+
+
+class MadeView(StatusView):
+    """A new node; `first_account` is the one-time link to its first account, if one was asked for."""
+
+    first_account: AccountInviteView | None = None
 
 
 async def init(
@@ -29,10 +38,16 @@ async def init(
     host: str = "127.0.0.1",
     port: int = 8080,
     policy: str = "trusted-partners",
-) -> StatusView:
-    """Create the node; nothing is left behind if it cannot be made."""
+    steward: str | None = None,
+) -> MadeView:
+    """Create the node; nothing is left behind if it cannot be made.
+
+    `steward` asks for a link to the first account, by its name, or with an empty one that its person chooses.
+    """
     before = _is_new(data)
     try:
+        if steward:
+            steward = new_name(steward)
         settings = _make(data, _settings_text(name, regions, languages, urls, host, port, policy))
         app = await open_app(settings)
     except OSError as error:
@@ -46,7 +61,10 @@ async def init(
         _undo(data, before)
         raise
     try:
-        return await app.ops.status(LOCAL)
+        if steward:
+            await app.accounts.invite(LOCAL, steward, Role.STEWARD, admin=True)
+        link = None if steward is None else await app.accounts.first(LOCAL)
+        return MadeView(**(await app.ops.status(LOCAL)).model_dump(), first_account=link)
     finally:
         await app.close()
 

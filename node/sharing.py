@@ -8,14 +8,17 @@ from typing import Final
 
 from federation.documents import Manifest, ManifestItem
 from federation.effects import Ready
-from federation.messages import Circle, Entry, Marks, Page, Put, Retract, Withdraw
+from federation.messages import Circle, Entry, Hiding, Marks, Page, Put, Retract, Withdraw
 from federation.negentropy import Item
 from node.circles import circle_owner
 from node.copies import texts_held
 from node.core import Core
 from node.fingerprint import Fingerprint, mark_id, order_key
+from node.given import arrived, given, narrows
 from node.ledger import Ledger, fingerprints, only_keeps, peer_row
 from node.peerbook import known_origins, read_history
+from node.remembering import remember_confirmed, remember_handed
+from node.store.governing import HideRow, HoldRow
 from node.store.port import Reader, Writer
 from node.store.rows import CircleRow, Copy, Custody, Outgoing, PeerRow
 from node.store.rows import Entry as Told
@@ -53,12 +56,12 @@ class Sharing:
         """The next part of the peer's feed. If anything changed while it was cut, it is cut again."""
         for _ in range(MAX_REBUILDS):
             async with self._core.store.read() as tx:
-                seen, policy = await _newest(tx), self._core.policy
+                seen = await self._ground(tx)
                 page, stale = await self._cut(tx, peer_id, after)
             if page is not None and page.cursor == after:
                 return page
             async with self._core.store.write() as tx:
-                if await _newest(tx) != seen or self._core.policy is not policy:
+                if await self._ground(tx) != seen:
                     continue
                 if page is not None:
                     return await self._issue(tx, peer_id, page)
@@ -70,9 +73,14 @@ class Sharing:
                     return await self._issue(tx, peer_id, page)
                 await self.ledger.redecide(tx, await peer_row(tx, peer_id), stale)
 
+    async def _ground(self, tx: Reader) -> tuple[int, str, str]:
+        """All that a page was cut under, as one comparable value."""
+        return *await _newest(tx), (await self._core.policy_in(tx)).version
+
     async def _issue(self, tx: Writer, peer_id: int, page: Page) -> Page:
         row = await peer_row(tx, peer_id)
         await tx.put(replace(row, issued=max(row.issued, page.cursor)))
+        await remember_handed(tx, row, page.cursor, self._core.now())
         return page
 
     async def _cut(self, tx: Reader, peer_id: int, after: int) -> tuple[Page | None, list[Copy]]:
@@ -82,9 +90,11 @@ class Sharing:
         ids = [(line.copy,) for line in lines]
         copies = {c.id: c for c in await tx.get_many(Copy, ids)}
         circles = {c.id: c for c in await tx.get_many(CircleRow, ids, by=("id",))}
+        hides = {h.id: h for h in await tx.get_many(HideRow, ids, by=("id",))}
         stale = await self.ledger.stale(tx, row, lines, copies)
         if stale:
             return None, stale
+        stopped = await self.ledger.on_hold(tx, row, copies.values())
         cut = _Cut(self._page_bytes, after)
         more = len(lines) == self._page_records
         for line in lines:
@@ -93,7 +103,15 @@ class Sharing:
                 cut.origins[circle_owner(circle.cid)] = None
                 cut.add(Circle(line.seq, circle.roster))
                 continue
+            if line.entry == Told.HIDE:
+                hide = hides[line.copy]
+                cut.origins[hide.origin] = None
+                cut.add(Hiding(line.seq, hide.jws))
+                continue
             copy = copies[line.copy]
+            if line.entry == Told.PUT and copy.id in stopped and not narrows(line):
+                cut.upto = line.seq  # what it has it keeps; what it has lost it is not given again now
+                continue
             if line.refused is not None or (line.entry == Told.PUT and line.ver != copy.ver):
                 # Refused: both sides count it as not handed over, and it is tried again when something changes.
                 # Of another version: the peer keeps an older one, and nobody hands that out again.
@@ -125,6 +143,7 @@ class Sharing:
             row.offer_count,
             row.offer_sum,
             row.proposal is not None or bool(await tx.find(Outgoing, {"peer": row.id}, limit=1)),
+            row.cursor,
         )
 
     def _manifest(self, row: PeerRow, cut: _Cut) -> str:
@@ -137,10 +156,12 @@ class Sharing:
     # --- reconciliation --------------------------------------------------------------------------------------------
 
     async def items(self, peer_id: int) -> list[Item]:
-        """The copies that the peer should hold from us."""
+        """The copies that the peer should hold by all that we have told it; what it has not heard yet is no loss."""
         async with self._core.store.read() as tx:
-            lines = await tx.find(Custody, {"peer": peer_id, "entry": Told.PUT, "refused": None})
-        return [(order_key(line.iat), line.copy_id) for line in lines if line.copy_id is not None]
+            row = await peer_row(tx, peer_id)
+            lines = await tx.find(Custody, {"peer": peer_id, "entry": [Told.PUT, Told.RETRACT]})
+        states = (given(line, row) for line in lines)
+        return [(order_key(state.iat), state.copy_id) for state in states if state is not None]
 
     async def unheard(self, peer_id: int, upto: int) -> None:
         """The peer has taken our feed up to here and we have not heard it: tell it once more, for its receipts."""
@@ -151,24 +172,47 @@ class Sharing:
             where = {"peer": peer_id, "entry": Told.PUT, "refused": None}
             lines = await tx.find(Custody, where, above=("seq", row.acked), upto=("seq", upto))
             await tx.put(replace(row, acked=upto))
-            await self.requeue(tx, peer_id, [line.copy_id for line in lines if line.copy_id is not None])
+            await remember_confirmed(tx, row, upto, self._core.now())
+            stopped = await self._stopped(tx, row, lines)  # it has these: they stay, and are not sent a second time
+            again = [line.copy_id for line in lines if line.copy_id is not None and line.copy not in stopped]
+            await self.requeue(tx, peer_id, again, lost=False)
 
-    async def requeue(self, tx: Writer, peer_id: int, copy_ids: Sequence[bytes]) -> None:
-        """Put copies into the feed again, refused ones too."""
+    async def _stopped(self, tx: Reader, row: PeerRow, lines: Sequence[Custody]) -> set[int]:
+        """The copies among these that the peer may keep, and that are not sent to it now, not even again."""
+        situation = await self._core.situation(tx)
+        if only_keeps(situation.peer(row), situation.now):
+            return {line.copy for line in lines}
+        return await self._on_hold(tx, row, lines)
+
+    async def _on_hold(self, tx: Reader, row: PeerRow, lines: Sequence[Custody]) -> set[int]:
+        return await self.ledger.on_hold(tx, row, await tx.get_many(Copy, [(line.copy,) for line in lines]))
+
+    async def requeue(self, tx: Writer, peer_id: int, copy_ids: Sequence[bytes], *, lost: bool = True) -> None:
+        """Put copies into the feed again, refused ones too; `lost`: the peer does not have them."""
         row = await peer_row(tx, peer_id)
         lines = await tx.find(Custody, {"peer": peer_id, "entry": Told.PUT, "copy_id": list(copy_ids)})
+        # What a peer may only keep, or has of a record on hold: it has lost it, and both sides count it as gone.
+        # Unless it is on its way at this moment, in a session that crosses this one.
+        stopped = await self._stopped(tx, row, lines) if lines else set()
+        lines = [line for line in lines if line.copy not in stopped or line.seq <= row.acked]
         if not lines:
             return
         puts, _ = fingerprints(row)
         puts.add(*[line.copy_id for line in lines if line.refused is not None and line.copy_id])
-        situation = await self._core.situation(tx)
-        if only_keeps(situation.peer(row), situation.now):
-            # What a peer may only keep is not sent a second time: it has lost it, and both sides count it as gone.
-            puts.remove(*[line.copy_id for line in lines if line.copy_id])
-            lines = [replace(line, entry=Told.RETRACT, copy_id=None, fields="", hops="", told=True) for line in lines]
+        puts.remove(*[line.copy_id for line in lines if line.copy in stopped and line.copy_id])
+        lines = [_taken_back(line) if line.copy in stopped else line for line in lines]
         first = await tx.next_seq(len(lines))
-        await tx.put_many([replace(line, seq=first + n, refused=None) for n, line in enumerate(lines)])
+        await tx.put_many(
+            [
+                replace(line, seq=first + n, refused=None, given=None if lost else arrived(line))
+                for n, line in enumerate(lines)
+            ]
+        )
         await tx.put(replace(row, put_count=puts.count, put_sum=puts.bytes))
+
+
+def _taken_back(line: Custody) -> Custody:
+    return replace(line, entry=Told.RETRACT, copy_id=None, fields="", hops="", told=True)
 
 
 class _Cut:
@@ -215,7 +259,9 @@ async def _newest(tx: Reader) -> tuple[int, str]:
     last = await tx.find(Copy, order="change_seq", descending=True, limit=1)
     phases = sorted((p.id, p.phase, p.agreement or "") for p in await tx.find(PeerRow))
     rosters = sorted((c.cid, c.seq) for c in await tx.find(CircleRow))
-    return (last[0].change_seq if last else 0, repr((phases, rosters)))
+    holds = sorted(h.hid for h in await tx.find(HoldRow, {"lifted_at": None}))
+    hides = sorted((h.id, h.seq) for h in await tx.find(HideRow, {"on": True}))
+    return (last[0].change_seq if last else 0, repr((phases, rosters, holds, hides)))
 
 
 async def _unacked_marks(tx: Reader, row: PeerRow) -> list[bytes]:

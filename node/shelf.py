@@ -19,7 +19,7 @@ from governance.agreement import Phase, keeps_copies
 from governance.errors import RecordError
 from governance.record import check_field
 from governance.terms import Terms
-from node.copies import Held, emptied, references, row_of, value_in, with_fields
+from node.copies import Held, emptied, references, replaced, row_of, value_in, with_fields
 from node.core import Core
 from node.erasure import schedule_erasure
 from node.fingerprint import Fingerprint, order_key
@@ -28,7 +28,7 @@ from node.sealing import clear_record
 from node.store.port import Reader, Writer
 from node.store.row import Row
 from node.store.rows import AttachmentRef, Copy, Custody, Entry, LinkRow, Offer, PeerRow, State
-from node.support import MAX_HOPS
+from node.support import MAX_HOPS, note_ended
 
 NUMBERS_AT_ONCE: Final = 256  # gaps in the sequence cost nothing
 
@@ -120,10 +120,10 @@ class Shelf:
         if max(crossed.values()) > MAX_HOPS:
             return Refusal(envelope.iss, envelope.rid, envelope.ver, "hops", f"it came over more than {MAX_HOPS} lines")
         barred = self._barred(envelope)
-        fields = [n for n in envelope.texts if not envelope.field_terms[n].ended(now) and n not in barred]
-        offered = redact(envelope, fields)
+        sent = redact(envelope, [n for n in envelope.texts if n not in barred]) if barred else envelope
+        fields = [n for n in sent.texts if not sent.field_terms[n].ended(now)]
         base = row or await self._new_row(envelope)
-        await self._shelve(base, offered, crossed)
+        await self._shelve(base, sent, redact(sent, fields), crossed)
         return None
 
     def _inadmissible(self, envelope: VerifiedEnvelope, row: Copy | None, phase: Phase) -> Refusal | None:
@@ -218,15 +218,24 @@ class Shelf:
         self._new.add(number)
         return Copy(number, envelope.iss, envelope.rid, False, State.ERASED, 0, number)
 
-    async def _shelve(self, base: Copy, offered: VerifiedEnvelope, crossed: Mapping[str, int]) -> None:
-        """Record the peer's offer, and hold the union of what all peers offer of this version."""
+    async def _shelve(
+        self, base: Copy, sent: VerifiedEnvelope, offered: VerifiedEnvelope, crossed: Mapping[str, int]
+    ) -> None:
+        """Record the peer's offer, and hold the union of what all peers offer of this version.
+
+        The offer goes by the id of the copy as it was sent, so that both sides count the same one; what has ended by
+        our own clock is not held all the same.
+        """
         peer_id = self._peer.row.id
         offers = self._offers.setdefault(base.id, {})
-        copy_id = bytes.fromhex(offered.copy_id)
+        copy_id = bytes.fromhex(sent.copy_id)
         before = offers.get(peer_id)
         same_version = base.state == State.LIVE and base.vid is not None and base.vid.hex() == offered.vid
         hops = ",".join(str(crossed[n]) for n in offered.texts)
-        if same_version and before is not None and (before.copy_id, before.hops) == (copy_id, hops):
+        if len(offered.texts) < len(sent.texts):
+            await note_ended(self._tx, self._situation.now)
+        same = (copy_id, ",".join(offered.texts), hops)
+        if same_version and before is not None and (before.copy_id, before.fields, before.hops) == same:
             self._note(base)
             return
         if not same_version:
@@ -234,15 +243,15 @@ class Shelf:
             offers.clear()
         elif before is not None:
             self._remove(before)
-        offers[peer_id] = Offer(
-            peer_id, base.id, offered.ver, copy_id, offered.iat, ",".join(offered.texts), _size(offered), hops
-        )
+        offers[peer_id] = Offer(peer_id, base.id, offered.ver, copy_id, offered.iat, same[1], _size(offered), hops)
         self._added.append(offers[peer_id])
         self._bytes += offers[peer_id].size
         keep = self._others(base, offers) if same_version else {}
         lost = set(Held.read(base).texts) - keep.keys() - offered.texts.keys() if base.state == State.LIVE else set()
         if lost:
             await schedule_erasure(self._core, self._tx, base, receipt=False, fields=lost)
+        elif base.state == State.LIVE and not same_version and replaced(base, offered.disclosed):
+            await schedule_erasure(self._core, self._tx, base, receipt=False, fields=(), at_rest=True)
         seq = await self._number()
         row = row_of(offered, replace(base, via=peer_id), keep=keep, change_seq=seq, now=self._situation.now)
         self._set(row, references(row, {n: value_in(text) for n, text in keep.items()} | dict(offered.disclosed)))

@@ -39,7 +39,7 @@ from node.store.rows import Copy, Custody, Entry, Outgoing, PeerRow
 
 MAX_MARKS: Final = 2_000  # withdrawals handed over in one swap; the next round brings the rest
 OUTBOX: Final = 50
-MAILED: Final = ("receipt", "report")
+MAILED: Final = ("receipt", "report", "letter")
 MARK_KEY: Final = 0  # markers have no order of their own
 
 
@@ -133,7 +133,8 @@ class Sides:
             row = await tx.get(PeerRow, peer_id)
             assert row is not None
             receipts = tuple(w.body for w in waiting if w.what == "receipt")
-            issuers = {i for r in receipts if (i := issuer(r)) != self._core.node_id}
+            letters = tuple(w.body for w in waiting if w.what == "letter")
+            issuers = {i for r in (*receipts, *letters) if (i := issuer(r)) != self._core.node_id}
             histories = await known_origins(tx, issuers)
         sent[:] = [w.id for w in waiting]
         return Ack(
@@ -143,6 +144,7 @@ class Sides:
             receipts,
             tuple(tuple(e.decode("ascii") for e in h.entries) for h in histories.values()),
             reports=tuple(w.body for w in waiting if w.what == "report"),
+            letters=letters,
         )
 
 

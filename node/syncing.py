@@ -28,6 +28,7 @@ from node.side import Sides
 from node.store.port import StoreError
 from node.store.rows import Custody, Entry, Outgoing, PeerRow
 from node.views import SyncView
+from node.witnessing import Witnessing
 
 log = logging.getLogger("commonweave.sync")
 
@@ -89,6 +90,7 @@ class Syncing:
         self._peers = peers
         self._attachments = attachments
         self._pace = pace
+        self._witnessing = Witnessing(core)
         self._running: dict[int, asyncio.Task[SyncView]] = {}
         # Set by the wiring: clears what has to go and signs the receipts, so that a session can carry them.
         self.before: Callable[[], Awaitable[object]] | None = None
@@ -145,6 +147,7 @@ class Syncing:
             if self.before is not None and counted.retracted + counted.withdrawn:
                 await self.before()
                 tally.pages += (await self._drive(peer_id, line, counted)).pages
+            await self._witnessing.visit(peer_id, line)
         except (TransportError, Rejected, PeerError, ProtocolStateError, NodeError, StoreError) as error:
             problem = in_words(error, row.name)
         await self._note(peer_id, problem, hostile=_is_hostile(problem))
@@ -283,7 +286,7 @@ async def _owed(tx: Any, row: PeerRow) -> bool:
 
     Another state of a copy that the peer has counts too: it may have fewer fields.
     """
-    where = {"peer": row.id, "entry": [Entry.RETRACT, Entry.WITHDRAW, Entry.ROSTER]}
+    where = {"peer": row.id, "entry": [Entry.RETRACT, Entry.WITHDRAW, Entry.ROSTER, Entry.HIDE]}
     changed = {"peer": row.id, "entry": Entry.PUT, "told": True, "refused": None}
     if await tx.find(Custody, changed, above=("seq", row.acked), order="seq", limit=1):
         return True

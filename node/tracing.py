@@ -6,21 +6,13 @@ import json
 from typing import Final, Literal
 
 from federation.encoding import b64url_decode
-from governance.gate import Decision, Member, Public, Recipient, Role
-from governance.record import Draft
-from governance.words import decision_words, reason_words, terms_words
-from node.copies import Held
-from node.core import Core
+from governance.speech import N_
 from node.errors import NotFound
+from node.hindsight import Hindsight
 from node.peerbook import KnownPeer
-from node.peers import Peers
 from node.principal import Principal
-from node.reading import Readings
-from node.sealing import grants_for
-from node.sharing import Sharing
-from node.store.port import Reader
-from node.store.rows import Copy, Custody, DraftRow, Entry, ReceiptDoc, ReceiptRow, State
-from node.views import CustodyView, ExplainView, ReceiptView, WithdrawalView, WithheldView
+from node.store.rows import Copy, Custody, Entry, ReceiptDoc, ReceiptRow, State
+from node.views import CustodyView, ReceiptView, WithdrawalView
 
 HOUR_S: Final = 3600
 DEFAULT_RESPONSE_H: Final = 72
@@ -29,73 +21,14 @@ _SHOWN: Final[dict[Entry, Literal["put", "retract", "withdraw"]]] = {
     Entry.RETRACT: "retract",
     Entry.WITHDRAW: "withdraw",
 }
-_PEOPLE: Final[dict[str, Recipient]] = {
-    "public": Public(),
-    "member": Member(Role.MEMBER),
-    "editor": Member(Role.EDITOR),
-    "steward": Member(Role.STEWARD),
-}
+_ENDED: Final = N_(
+    "{who} stands behind {what}: their permission has ended or was withdrawn, so it stays in this organisation."
+)
+_NOT_YET: Final = N_("{who} stands behind {what}: no permission yet, so it stays in this organisation.")
 
 
-class Tracing:
-    """Use cases of stewards and of contributors who ask where their story is."""
-
-    def __init__(self, core: Core, readings: Readings, sharing: Sharing, peers: Peers) -> None:
-        self._core = core
-        self._readings = readings
-        self._sharing = sharing
-        self._peers = peers
-
-    async def explain(self, who: Principal, ref: str, to: str, origin: str | None = None) -> ExplainView:
-        """What a peer, a member or the public gets of a record, and which grants, clauses and rules decided."""
-        who.need("write")
-        origin, rid = await self._readings.resolve(ref, origin)
-        person = _PEOPLE.get(to.strip().lower())
-        peer_row = None if person is not None else await self._peers.find(to)
-        async with self._core.store.read() as tx:
-            held = await self._readings.held(tx, origin, rid)
-            situation = await self._core.situation(tx)
-            told = None
-            if peer_row is not None:
-                decision, peer = await self._sharing.ledger.decision_for(tx, held, peer_row.id)
-                told = _told(await tx.get(Custody, peer_row.id, held.row.id), peer)
-                name = peer.row.name
-            else:
-                assert person is not None
-                decision, name = await self._readings.ask(tx, held, person, situation), to
-            consent = await self._consent(tx, held)
-        policy = situation.policy
-        return ExplainView(
-            rid=rid,
-            to=name,
-            outcome=decision.outcome.value,
-            words=decision_words(decision),
-            fields=sorted(decision.fields),
-            withheld=_withheld(held, decision),
-            policy=getattr(policy, "name", "none"),
-            policy_version=decision.policy_version,
-            at=decision.at,
-            consent=consent,
-            last_sent=told,
-        )
-
-    async def _consent(self, tx: Reader, held: Held) -> list[str]:
-        row = await tx.get(DraftRow, held.row.rid) if held.row.own else None
-        if row is None:
-            return []
-        draft = Draft.model_validate_json(row.body)
-        grants = await grants_for(tx, (c.subject for c in draft.contributors))
-        now = self._core.now()
-        out = []
-        for link in draft.contributors:
-            what = "the whole record" if link.fields is None else ", ".join(link.fields)
-            mine = [g for g in grants.get(link.subject, ()) if g.rid in (None, held.row.rid)]
-            active = [g for g in mine if g.active(now)]
-            if not active:
-                ended = "their permission has ended or was withdrawn" if mine else "no permission yet"
-                out.append(f"{link.subject} stands behind {what}: {ended}, so it stays in this organisation.")
-            out += [f"{link.subject} permits {what}: {terms_words(g.terms)} (given by {g.how})." for g in active]
-        return out
+class Tracing(Hindsight):
+    """Use cases of stewards and of contributors who ask where their story is, and why it is there."""
 
     async def custody(self, who: Principal, ref: str) -> list[CustodyView]:
         """Every node that was given a record, directly or through others, and what it confirmed.
@@ -196,32 +129,6 @@ class Tracing:
         if not found:
             raise NotFound(f"no own record {ref!r}")
         return found[0]
-
-
-def _withheld(held: Held, decision: Decision) -> list[WithheldView]:
-    return [
-        WithheldView(field=name, reason=reason_words(reason))
-        for name, reason in sorted(decision.withheld.items())
-        if name in held.digests
-    ]
-
-
-def _told(line: Custody | None, peer: KnownPeer) -> str | None:
-    if line is None:
-        return None
-    reached = "and it confirmed" if line.seq <= peer.row.acked else "not confirmed yet"
-    match Entry(line.entry):
-        case Entry.PUT:
-            count = len(line.fields.split(","))
-            return f"version {line.ver} with {count} fields, {reached}" + (
-                f"; it refused it ({line.refused})" if line.refused else ""
-            )
-        case Entry.RETRACT:
-            return f"taken back, {reached}"
-        case Entry.WITHDRAW:
-            return f"withdrawn, {reached}"
-        case _:
-            return None
 
 
 def _fits(receipt: ReceiptRow, entry: Entry, line: Custody) -> bool:

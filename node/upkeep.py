@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from governance.agreement import Phase, keeps_copies
+from node.audit_log import Log
 from node.circles import drop_unheld
 from node.copies import Held, next_end
 from node.core import Core
 from node.erasure import Eraser
+from node.index_ground import index_as_decided
 from node.indexing import Indexing
 from node.peerbook import KnownPeer
 from node.policies import Policies
 from node.shelf import Shelf
 from node.store.port import Writer
-from node.store.rows import Copy, Meta, Offer, PeerRow, State
+from node.store.rows import Copy, Offer, PeerRow, State
+from node.support import count_as_held
 from node.syncing import Syncing
 
 log = logging.getLogger("commonweave.upkeep")
@@ -29,14 +32,20 @@ log = logging.getLogger("commonweave.upkeep")
 TICK_S: Final = 1.0
 RETRY_S: Final = 5.0
 BATCH: Final = 500
-INDEXED_UNDER: Final = "index.policy"
 
 
 class Upkeep:
     """Runs in the background of a node that serves; `catch_up` does it once, for commands on a stopped node."""
 
     def __init__(
-        self, core: Core, policies: Policies, eraser: Eraser, indexing: Indexing, syncing: Syncing, open_shelf: Shelves
+        self,
+        core: Core,
+        policies: Policies,
+        eraser: Eraser,
+        indexing: Indexing,
+        syncing: Syncing,
+        open_shelf: Shelves,
+        also: Sequence[Callable[[], Awaitable[object]]] = (),
     ) -> None:
         self._core = core
         self._policies = policies
@@ -44,12 +53,17 @@ class Upkeep:
         self._indexing = indexing
         self._syncing = syncing
         self._open_shelf = open_shelf
+        self._also = also
+        self.audit_log = Log(core)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to follow."""
         for name, work in (("ends", self.settle), ("index", self.index), ("peers", self._syncing.visit_due)):
             self._tasks.append(asyncio.create_task(self._follow(name, work), name=f"commonweave-{name}"))
+        # Not by the bell: an entry's place in the tree can wait a second, whoever writes the next one need not.
+        log_work = self._follow("log", self.audit_log.follow, heard=False)
+        self._tasks.append(asyncio.create_task(log_work, name="commonweave-log"))
 
     async def stop(self) -> None:
         """End the workers; what they were doing is whole or not done."""
@@ -62,8 +76,9 @@ class Upkeep:
         """Everything that can be done without peers."""
         await self.settle()
         await self.index()
+        await self.audit_log.follow()
 
-    async def _follow(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+    async def _follow(self, name: str, work: Callable[[], Awaitable[object]], *, heard: bool = True) -> None:
         event = asyncio.Event()
         try:
             while True:
@@ -73,7 +88,7 @@ class Upkeep:
                 except Exception:
                     log.exception("the worker %s failed and tries again in %s seconds", name, RETRY_S)
                     wait = RETRY_S
-                await self._core.bell.wait(event, wait)
+                await (self._core.bell.wait(event, wait) if heard else asyncio.sleep(wait))
         finally:
             self._core.bell.leave(event)
 
@@ -82,21 +97,15 @@ class Upkeep:
         await self._policies.refresh()
         await self._end_phases()
         await self._begin_agreements()
+        for work in self._also:
+            await work()
         await self._end_terms()
+        await count_as_held(self._core.store, self._core.now())
         await self._eraser.run()
 
     async def index(self) -> None:
-        """Bring the index up to date; make it anew when another policy decides what may be found."""
-        version = self._core.policy.version
-        async with self._core.store.read() as tx:
-            under = await tx.get(Meta, INDEXED_UNDER)
-        if under is not None and under.value != version:
-            async for _ in self._indexing.rebuild():
-                pass
-        await self._indexing.follow()
-        if under is None or under.value != version:
-            async with self._core.store.write() as tx:
-                await tx.put(Meta(INDEXED_UNDER, version))
+        """Bring the index up to date; make anew what another policy, day, circle or agreement decides otherwise."""
+        await index_as_decided(self._core, self._indexing)
 
     async def _end_terms(self) -> None:
         """Fields whose terms have ended: gone from received copies, decided anew for own ones."""

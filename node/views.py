@@ -59,6 +59,7 @@ class RecordInfo(View):
     licence: str | None = None
     topics: list[str] = []
     regions: list[str] = []
+    on_hold: str = Field("", description="for stewards: that nobody else sees it now, and why")
 
 
 class NarrowView(RecordInfo):
@@ -110,6 +111,7 @@ class RecordView(View):
     withheld: list[WithheldView]
     links: list[LinkView]
     linked_from: list[LinkView]
+    on_hold: str = Field("", description="for stewards: that nobody else sees it now, and why")
 
 
 class VersionView(View):
@@ -211,9 +213,15 @@ class AgreementView(View):
     at_end: Literal["erase", "keep"]
     starts: int
     until: int | None
+    review: int | None = None
+    conflict: str = ""
+    suspend_overdue: bool = False
     signed_by_us: bool
     signed_by_them: bool
     words: list[str]
+    signed_words: list[str] = Field(default=[], description="what was signed, where it is not `words`")
+    signed_lang: str | None = None
+    words_warning: str = ""
 
 
 class FlowView(View):
@@ -246,7 +254,9 @@ class PeerView(View):
     next_sync_at: int
     last_error: str
     failures: int
+    reminders: list[str] = Field(default=[], description="what is due: an end, a review, a confirmation")
     misconduct: int = Field(description="times it sent what no honest node sends: forged, not its to pass, not to form")
+    log_alarm: str = Field(default="", description="what its audit log contradicts of what we had witnessed")
 
 
 class InviteView(View):
@@ -435,10 +445,13 @@ class TokenView(View):
 
 
 class AccountView(View):
-    """A person's account; `password` only in the answer that made it up."""
+    """A person's account; `password` only in the answer that made it up, `invited` until a password was chosen."""
 
     name: str
     role: str
     created_at: int
     disabled: bool
     password: str | None = None
+    admin: bool = False
+    second_factor: bool = False
+    invited: bool = False

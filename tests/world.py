@@ -47,6 +47,7 @@ from governance.agreement import Phase
 from governance.gate import NoPolicy
 from governance.policy import Policy
 from governance.policy_text import parse_policy
+from governance.proposal import Rules
 from governance.record import Draft
 from governance.terms import ALL_PURPOSES, NETWORK, Terms
 from node.acks import Acks
@@ -57,15 +58,18 @@ from node.copies import Held
 from node.core import Core
 from node.erasure import Eraser
 from node.finding import Finding
+from node.holding import Holds
 from node.indexing import Indexing
 from node.intake import Intake
 from node.keyring import Keyring, Profile, first_document
 from node.library import Library
 from node.lines import Lines
+from node.overdue import Overdue
 from node.peerbook import KnownPeer, Situation, write_history
 from node.peers import Peers
 from node.policies import Policies
 from node.principal import LOCAL
+from node.proposals.wiring import open_proposals
 from node.reading import Readings
 from node.sharing import Sharing
 from node.shelf import Shelf
@@ -80,7 +84,7 @@ from node.upkeep import Upkeep
 from search.memory_engine import MemoryEngine
 
 START: Final = 1_900_000_000
-NAMES: Final = ("ana", "bao", "chidi", "dina", "emre", "fatima")
+NAMES: Final = ("ana", "bao", "chidi", "dina", "emre", "fatima", "gia", "hoku", "ines", "juma")
 
 OPEN_POLICY: Final = """
 name = "open"
@@ -226,6 +230,11 @@ class NoSchedule:
         return None
 
 
+def _unheard(keys: Keyring) -> None:
+    """No line here signs with keys of its own."""
+    del keys
+
+
 def _keyring(entropy: SeededEntropy) -> Keyring:
     keys = [SigningKey.from_seed(entropy.draw(SEED_BYTES)) for _ in range(5)]
     identity, request, record, log, following = keys
@@ -253,17 +262,19 @@ class WorldNode:
     def _wire(self) -> None:
         core = self.core
         self.readings = Readings(core)
-        self.sharing = Sharing(core, page_records=self.page_records)
+        self.sharing = self._sharing()
         self.library = Library(core, self.readings, self._withdrawals)
         self.consents = Consents(core, self.readings)
         self.circles = Circles(core)
-        self.engine = MemoryEngine()
+        self.engine = self._index()
         self.indexing = Indexing(core, self.readings, self.engine)
         self.find = Finding(core, self.readings, self.engine)
         self.intake = Intake(core, self.admission)
         self.acks = Acks(core, self.sharing)
         self.peers = Peers(core, cast(Lines, None))
         self.tracing = Tracing(core, self.readings, self.sharing, self.peers)
+        self.proposals = open_proposals(core, self.peers, self.circles, Path("no-keys-here"), _unheard, Rules(), {})
+        self.holds = Holds(core, self.readings, self.peers, self.indexing)
         self.sides = Sides(core, self.sharing, self.intake, self.acks)
         self.eraser = Eraser(core, Path("no-files-here"), [self.indexing.erase])
         self.upkeep = Upkeep(
@@ -273,7 +284,14 @@ class WorldNode:
             self.indexing,
             cast(Syncing, NoSchedule()),
             self._shelf,
+            (Overdue(core, self.peers).settle, self.proposals.tend),
         )
+
+    def _index(self) -> MemoryEngine:
+        return MemoryEngine()
+
+    def _sharing(self) -> Sharing:
+        return Sharing(self.core, page_records=self.page_records)
 
     async def _withdrawals(self, who: Any, *, rid: str | None = None) -> Any:
         return await self.tracing.withdrawals(who, rid=rid)

@@ -43,7 +43,13 @@ def remove(circle: Circle, peer: Members) -> None:
 def _change(circle: str, change: dict[str, list[str]]) -> None:
     with connect() as node:
         view = node.post(CircleView, f"/circles/{segment(circle)}/members", change)
-    emit(view, lambda v: f"The circle has {len(v.members)} members now.")
+    emit(view, lambda v: _size(len(v.members)))
+
+
+def _size(members: int) -> str:
+    if not members:
+        return "The circle has no members now: what is for it goes to nobody outside."
+    return f"The circle has {members} {'member' if members == 1 else 'members'} now."
 
 
 @command(group, "list")

@@ -14,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from node.cli.session import Failure
 from node.errors import BadInput, NodeError, NotAllowed, NotFound, NotNow, PeerTrouble, StartError
+from node.proposal_views import ProposalView
+from node.stewards import Pending
 
 T = TypeVar("T")
 
@@ -78,15 +80,27 @@ class Api:
         )
         return _read(model, raw)
 
+    def told(self, model: Any, path: str, body: Any) -> Iterator[Any]:
+        """Start something long with a JSON body; its progress line by line."""
+        data = json.dumps(body).encode()
+        for raw in self._each(self._lines(path, {}, [data], "application/json")):
+            yield _read(model, raw)
+
     def lines(self, model: Any, path: str, lines: Iterable[bytes] | None = None, **params: Any) -> Iterator[Any]:
         """Start something long; its progress line by line. `lines` are sent while answers come back."""
-        stream = self._lines(path, params, lines)
+        for raw in self.raw_lines(path, lines, **params):
+            yield _read(model, raw)
+
+    def raw_lines(self, path: str, lines: Iterable[bytes] | None = None, **params: Any) -> Iterator[bytes]:
+        """The same as the lines come, for what is kept and not read."""
+        return self._each(self._lines(path, params, lines))
+
+    def _each(self, stream: AsyncIterator[bytes]) -> Iterator[bytes]:
         while True:
             try:
-                raw = self._runner.run(_next(stream))
+                yield self._runner.run(_next(stream))
             except StopAsyncIteration:
                 return
-            yield _read(model, raw)
 
     def _typed(self, model: Any, method: str, path: str, params: Params, body: Any) -> Any:
         return _read(model, self._runner.run(self._call(method, path, params, body)))
@@ -104,11 +118,15 @@ class Api:
             raise _gone(error) from error
         if answer.status >= 400:
             raise _failure(answer.status, raw)
+        if answer.status == Pending.status:
+            raise Pending(TypeAdapter(ProposalView).validate_json(raw))
         return raw
 
-    async def _lines(self, path: str, params: Params, lines: Iterable[bytes] | None) -> AsyncIterator[bytes]:
+    async def _lines(
+        self, path: str, params: Params, lines: Iterable[bytes] | None, media_type: str = "application/x-ndjson"
+    ) -> AsyncIterator[bytes]:
         data = None if lines is None else _feed(lines)
-        headers = {} if lines is None else {"Content-Type": "application/x-ndjson"}
+        headers = {} if lines is None else {"Content-Type": media_type}
         try:
             async with self._http.post(f"/api/v1{path}", params=_query(params), data=data, headers=headers) as answer:
                 if answer.status >= 400:

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from config.load import FILE_NAME, load
 from node.cli.client import BASE, MAX_LINE_BYTES, Api
-from node.cli.session import Failure, session
+from node.cli.session import Failure, acting_token, session
 from node.errors import StartError
 from node.locking import is_locked
 
@@ -61,6 +61,7 @@ async def _open(data: Path, runner: asyncio.Runner) -> Api:
                 BASE,
                 connector=aiohttp.UnixConnector(path=str(path)),
                 timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S, sock_connect=10),
+                headers={"Authorization": f"Bearer {token}"} if (token := acting_token()) else None,
                 read_bufsize=MAX_LINE_BYTES,
             )
         )

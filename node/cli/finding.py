@@ -11,9 +11,10 @@ from rich.text import Text
 from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.options import After, Origin, Ref
-from node.cli.output import emit, panel, short
-from node.cli.session import command
-from node.views import ExplainView, HitView, SearchView
+from node.cli.output import emit, panel, short, table
+from node.cli.session import Failure, command
+from node.explaining_views import ExplainedView, PastView, SeesView
+from node.views import HitView, SearchView
 
 Many = list[str] | None
 
@@ -88,21 +89,44 @@ def marked(pieces: list[tuple[str, bool]], style: str) -> Text:
 
 def explain(
     rid: Ref,
-    to: Annotated[str, typer.Option(help="A peer (id or name), member, editor, steward or public.")],
+    to: Annotated[str | None, typer.Option(help="A peer (id or name), member, editor, steward or public.")] = None,
+    field: Annotated[str | None, typer.Option(help="Only this field of it, such as body or quote:q1.")] = None,
+    on: Annotated[str | None, typer.Option(help="A day that has passed, such as 2026-03-03 (UTC): why then?")] = None,
+    who: Annotated[bool, typer.Option("--who", help="Everybody who can see it now, and by which agreement.")] = False,
     origin: Origin = None,
 ) -> None:
-    """Why somebody gets what of a record: permissions, agreement and rules, in words."""
+    """Why somebody gets what of a record: permissions, agreement and rules, in words; now, or on a day of the past."""
+    if who == (to is not None):
+        raise Failure("say for whom: --to PEER (or member, editor, steward, public), or --who for everybody", 2)
+    path = f"/records/{segment(rid)}/explain"
     with connect() as node:
-        view = node.get(ExplainView, f"/records/{segment(rid)}/explain", to=to, origin=origin)
-    emit(view, _explained)
+        if to is None:
+            found = node.get(list[SeesView], f"{path}/who", origin=origin, field=field)
+            emit(found, _sees)
+        elif on is not None:
+            past = node.get(PastView, f"{path}/past", to=to, on=on, origin=origin, field=field)
+            emit(past, lambda v: panel(f"{short(v.rid)} to {v.to}, on {on}", v.words))
+        else:
+            view = node.get(ExplainedView, path, to=to, origin=origin, field=field)
+            emit(view, _explained)
 
 
-def _explained(view: ExplainView) -> Any:
+def _sees(found: list[SeesView]) -> Any:
+    return table(
+        ("who", "fields", "agreement", "why"),
+        ((s.to, len(s.fields) or "", s.agreement, s.words) for s in found),
+        empty="Nobody can see it now.",
+    )
+
+
+def _explained(view: ExplainedView) -> Any:
     outcome = {"share": "is shared", "withhold": "is withheld", "hold": "waits for a steward"}[view.outcome]
-    lines = [f"The record {outcome}.", *view.words]
+    lines = [f"The record {outcome}.", *view.words] if view.field is None else list(view.words)
     lines += [f"Goes: {', '.join(view.fields)}"] if view.fields else []
-    if view.outcome != "share":  # otherwise the words name each field that stays
+    if view.outcome != "share" and view.field is None:  # otherwise the words name each field that stays
         lines += [f"Stays: {w.field}, {w.reason}" for w in view.withheld]
+    lines += [f"Rule {r.id} ({r.effect}): {r.words}" for r in view.rules]
+    lines += [f"Agreement {view.agreement}: {' '.join(view.agreement_words)}"] if view.agreement else []
     lines += [f"Permission: {c}" for c in view.consent]
     lines += [f"Last told to this peer: {view.last_sent}"] if view.last_sent else []
     lines += [f"Policy: {view.policy} ({view.policy_version[:12]})"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from node.errors import BadInput, NodeError, PeerTrouble
 from node.views import CheckView, PeerView, StatusView, SyncView
 from node.web.api_node import PolicyProblems, PolicyState
 from node.web.api_node import Progress as Done
+from node.word_views import SentencesView
 
 policy = typer.Typer(help="The organisation's rules for sharing.", no_args_is_help=True)
 
@@ -143,6 +145,23 @@ def check(file: FileArgument) -> None:
     emit(found, lambda f: "\n".join(f.problems) if f.problems else "The policy can be put in force.")
     if found.problems:
         raise typer.Exit(BadInput.exit_code)
+
+
+@command(policy, "read")
+def read(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A policy file. Otherwise the policy in force.")
+    ] = None,
+    lang: Annotated[str | None, typer.Option("--lang", help="en, es, fr, pt, ar or sw.")] = None,
+) -> None:
+    """Read a policy back as sentences, to check that it says what was meant."""
+    with connect() as node:
+        if file is None:
+            view = node.get(SentencesView, "/policy/sentences", lang=lang)
+        else:
+            text = file.read_text("utf-8-sig")
+            view = node.post(SentencesView, "/policy/sentences", {"text": text, "lang": lang})
+    emit(view, lambda v: "\n\n".join(v.sentences))
 
 
 @command(policy, "show")

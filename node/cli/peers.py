@@ -33,6 +33,14 @@ Days = Annotated[int | None, typer.Option("--days", min=1, help="Days the agreem
 Starts = Annotated[
     str | None, typer.Option("--starts", help="First day (2027-01-15, UTC). Otherwise once both signed.")
 ]
+Review = Annotated[str | None, typer.Option("--review", help="Day to look at the agreement again (2027-06-01).")]
+Conflict = Annotated[str, typer.Option("--conflict", help="Who is asked first if you disagree, and who then.")]
+SuspendOverdue = Annotated[
+    bool, typer.Option("--suspend-overdue", help="A withdrawal that is not confirmed in time suspends by itself.")
+]
+Lang = Annotated[
+    str | None, typer.Option("--lang", help="Language of the words that both sign: en, es, fr, pt, ar or sw.")
+]
 Note = Annotated[str, typer.Option("--note", help="A word to the other side.")]
 
 
@@ -46,6 +54,10 @@ def _terms(
     at_end: str,
     days: int | None,
     starts: str | None,
+    review: str | None,
+    conflict: str,
+    suspend_overdue: bool,
+    lang: str | None,
 ) -> dict[str, Any]:
     terms: dict[str, Any] = {
         "kinds": kind or [],
@@ -56,6 +68,10 @@ def _terms(
         "at_end": at_end,
         "days": days,
         "starts": moment(starts, "--starts"),
+        "review": moment(review, "--review"),
+        "conflict": conflict,
+        "suspend_overdue": suspend_overdue,
+        "lang": lang,
     }
     return terms | ({"purposes": purpose} if purpose else {})
 
@@ -73,9 +89,16 @@ def invite(
     at_end: AtEnd = "erase",
     days: Days = None,
     starts: Starts = None,
+    review: Review = None,
+    conflict: Conflict = "",
+    suspend_overdue: SuspendOverdue = False,
+    lang: Lang = None,
 ) -> None:
     """Make a one-time invitation with the agreement you propose; hand it over in person or by a safe channel."""
-    terms = _terms(purpose, kind, topic, passing_on, attachments, response_hours, at_end, days, starts)
+    terms = _terms(
+        purpose, kind, topic, passing_on, attachments, response_hours, at_end, days, starts,
+        review, conflict, suspend_overdue, lang,
+    )  # fmt: skip
     with connect() as node:
         view = node.post(InviteView, "/peers/invite", {"note": note, "terms": terms, "valid_h": valid_hours})
     emit(view, _invite)
@@ -117,7 +140,15 @@ def _table(peers: list[PeerView]) -> Any:
     return table(
         ("name", "node", "state", "sent", "received", "last sync", "trouble"),
         (
-            (p.name, short_node(p.node_id), p.phase, p.sent, p.received, when(p.last_sync_at), p.last_error)
+            (
+                p.name,
+                short_node(p.node_id),
+                p.phase,
+                p.sent,
+                p.received,
+                when(p.last_sync_at),
+                " ".join((p.last_error, *p.reminders)).strip(),
+            )
             for p in peers
         ),
         empty="No peers: `commonweave peer invite` makes an invitation.",
@@ -145,7 +176,9 @@ def _peer(view: PeerView) -> Any:
             ("copies sent / received", f"{view.sent} / {view.received}"),
             ("last sync", when(view.last_sync_at)),
             ("trouble", view.last_error),
+            *(("remember", reminder) for reminder in view.reminders),
             ("misconduct", str(view.misconduct) if view.misconduct else ""),
+            *((("audit log", view.log_alarm),) if view.log_alarm else ()),
         ),
     )
     shown = [(title, a) for title, a in (("Agreement", view.agreement), ("Proposal", view.proposal)) if a]
@@ -156,7 +189,10 @@ def _agreement(title: str, view: AgreementView) -> Any:
     yes = {True: "signed", False: "not signed yet"}
     end = f"until {when(view.until)}" if view.until else "without an end date"
     signatures = f"Here: {yes[view.signed_by_us]}. Over there: {yes[view.signed_by_them]}. It runs {end}."
-    return panel(title, [*view.words, "", signatures])
+    lines = [*view.words, "", signatures]
+    if view.signed_words:
+        lines += ["", "What both sign reads:", *view.signed_words]
+    return panel(title, [*lines, "", view.words_warning] if view.words_warning else lines)
 
 
 @command(group, "preview")
@@ -225,9 +261,26 @@ def propose(
     at_end: AtEnd = "erase",
     days: Days = None,
     starts: Starts = None,
+    review: Review = None,
+    conflict: Conflict = "",
+    suspend_overdue: SuspendOverdue = False,
+    lang: Lang = None,
 ) -> None:
     """Propose a new agreement: to come back after an end, or to change the present one."""
-    _step(peer, "propose", _terms(purpose, kind, topic, passing_on, attachments, response_hours, at_end, days, starts))
+    terms = _terms(
+        purpose, kind, topic, passing_on, attachments, response_hours, at_end, days, starts,
+        review, conflict, suspend_overdue, lang,
+    )  # fmt: skip
+    _step(peer, "propose", terms)
+
+
+@command(group, "renew")
+def renew(
+    peer: Peer,
+    days: Annotated[int, typer.Option("--days", min=1, help="Days after the present end.")] = 365,
+) -> None:
+    """Propose the present agreement again, with a new end."""
+    _step(peer, "renew", {"days": days})
 
 
 def _step(peer: str, step: str, body: dict[str, Any] | None = None) -> None:

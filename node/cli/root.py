@@ -4,7 +4,24 @@ from __future__ import annotations
 
 import typer
 
-from node.cli import accounts, circles, consents, custody, finding, importing, operating, peers, records, running
+from node.cli import (
+    accounts,
+    audit,
+    circles,
+    consents,
+    contributors,
+    custody,
+    finding,
+    holds,
+    importing,
+    operating,
+    peers,
+    previewing,
+    proposals,
+    records,
+    reports,
+    running,
+)
 from node.cli.session import EXIT_WORDS, shared_before
 
 app = typer.Typer(
@@ -17,8 +34,9 @@ app = typer.Typer(
 )
 
 for group in (
-    app, records.group, consents.group, peers.group, circles.group, peers.agreement, operating.policy,
-    accounts.account, accounts.token,
+    app, records.group, consents.group, contributors.group, peers.group, circles.group, peers.agreement,
+    operating.policy, accounts.account, accounts.token, reports.group, proposals.group,
+    previewing.group, audit.group, holds.group,
 ):  # fmt: skip
     shared_before(group)
 
@@ -26,12 +44,18 @@ running.add(app)
 importing.add(app)
 app.add_typer(records.group, name="record")
 app.add_typer(consents.group, name="consent")
+app.add_typer(contributors.group, name="contributor")
+app.add_typer(reports.group, name="report")
+app.add_typer(proposals.group, name="proposal")
+app.add_typer(holds.group, name="hold")
+app.add_typer(previewing.group, name="preview")
 finding.add(app)
 app.add_typer(peers.group, name="peer")
 app.add_typer(circles.group, name="circle")
 app.add_typer(peers.agreement, name="agreement")
 custody.add(app)
 operating.add(app)
+app.add_typer(audit.group, name="audit")
 app.add_typer(operating.policy, name="policy")
 app.add_typer(accounts.account, name="account")
 app.add_typer(accounts.token, name="token")

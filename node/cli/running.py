@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from config.load import FILE_NAME, load
 from node.cli.connect import need_data
-from node.cli.output import emit, pairs, words
+from node.cli.output import emit, pairs, when, words
 from node.cli.serving import serve_until_stopped
 from node.cli.session import Failure, command, session
 from node.errors import StartError
 from node.memory import keep_little
-from node.views import StatusView
+
+if TYPE_CHECKING:
+    from node.setup import MadeView
 
 
 def add(app: typer.Typer) -> None:
@@ -36,6 +38,9 @@ def init(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on.")] = 8080,
     policy: Annotated[str, typer.Option(help="trusted-partners, careful, or a file.")] = "trusted-partners",
+    steward: Annotated[
+        str, typer.Option(help="Name of the first account, a steward's; otherwise its person chooses.")
+    ] = "",
 ) -> None:
     """Make a node in the data folder: keys, settings, database."""
     now = session()
@@ -53,12 +58,14 @@ def init(
             host=host,
             port=port,
             policy=policy,
+            steward=steward,
         )
     )
     emit(view, lambda v: _made(v, now.data))
 
 
-def _made(view: StatusView, data: Path) -> object:
+def _made(view: MadeView, data: Path) -> object:
+    first = view.first_account
     return pairs(
         f"{view.name} is ready",
         (
@@ -66,7 +73,8 @@ def _made(view: StatusView, data: Path) -> object:
             ("languages", words(view.languages)),
             ("data", data),
             ("next", f"commonweave serve --data {data}"),
-            ("then", "commonweave import PATH, commonweave peer invite, commonweave account add NAME"),
+            ("first account", first and f"{first.link} (once, until {when(first.expires_at)} UTC, while it serves)"),
+            ("then", "commonweave import PATH, commonweave peer invite, commonweave account invite NAME"),
             ("keep safe", f"a copy of {data}: whoever has it is this node"),
         ),
     )

@@ -14,11 +14,13 @@ from typing import Any, Final
 from aiohttp import web
 
 from config.settings import Settings
+from node.account_views import AccountInviteView
 from node.cli.connect import socket_path
 from node.cli.output import console, print_json
 from node.cli.session import session
 from node.errors import StartError
 from node.logs import configure
+from node.principal import LOCAL
 
 STOP_S: Final = 5.0  # to finish requests that are being answered; a sync that is cut off goes on later
 _SOCKET_MODE: Final = 0o600
@@ -30,16 +32,16 @@ async def serve_until_stopped(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with listening(settings) as address:
-        _announce(settings, address)
+    async with listening(settings) as (address, first):
+        _announce(settings, address, first)
         await stop.wait()
         _say("Stopping…")
     _say("Stopped.")
 
 
 @asynccontextmanager
-async def listening(settings: Settings) -> AsyncIterator[str]:
-    """A running node; the value is the address that it answers at."""
+async def listening(settings: Settings) -> AsyncIterator[tuple[str, AccountInviteView | None]]:
+    """A running node: the address that it answers at, and the link to its first account while it has none."""
     from node.app import open_app  # noqa: PLC0415 - `--help` need not wait for databases and search engines
     from node.web.server import build_local  # noqa: PLC0415 - as above
 
@@ -58,7 +60,7 @@ async def listening(settings: Settings) -> AsyncIterator[str]:
         await _site(stack, app.public_site(), lambda runner: web.SockSite(runner, listener))
         app.start_background()
         host, port = listener.getsockname()[:2]
-        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        yield f"http://{f'[{host}]' if ':' in host else host}:{port}", await app.accounts.first(LOCAL)
 
 
 async def _site(stack: AsyncExitStack, application: web.Application, site: Any) -> None:
@@ -90,12 +92,15 @@ def _why_not(error: OSError, host: str, port: int) -> str:
     return f"cannot listen on {host} port {port}: {error.strerror or error}; see [server] in the settings"
 
 
-def _announce(settings: Settings, address: str) -> None:
+def _announce(settings: Settings, address: str, first: AccountInviteView | None) -> None:
     if session().as_json:
-        print_json({"address": address, "data": str(settings.data)})
+        link = {"first_account": first.link} if first else {}
+        print_json({"address": address, "data": str(settings.data)} | link)
         return
     _say(f"{settings.node.name or 'The node'} answers at {address} (data in {settings.data}).")
-    _say("Next, in another window: commonweave status, import PATH, peer invite, account add NAME. Ctrl-C stops.")
+    _say("Next, in another window: commonweave status, import PATH, peer invite, account invite NAME. Ctrl-C stops.")
+    if first:
+        _say(f"Nobody has an account yet. The first one is a steward's; this link makes it, once: {first.link}")
 
 
 def _say(text: str) -> None:

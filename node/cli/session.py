@@ -24,6 +24,7 @@ from config.settings import SettingsError
 from governance.errors import GovernanceError
 from node.errors import BadInput, NodeError, NotAllowed, NotFound, NotNow, PeerTrouble, StartError
 from node.imports import SourceError
+from node.stewards import Pending
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -39,6 +40,14 @@ EXIT_CODES: Final = {
     130: "stopped by Ctrl-C",
 }
 EXIT_WORDS: Final = "Exit codes: " + "; ".join(f"{code} {words}" for code, words in EXIT_CODES.items()) + "."
+
+
+VOTE_AS_YOURSELF: Final = (
+    "Stewards vote as themselves: `commonweave proposal vote {pid} yes --token-file my.token`, where my.token is a "
+    "file that holds the secret of a token.\n"
+    "To make one: `commonweave token create my-laptop --account NAME --scope read --scope write --scope steward`. "
+    "With --token-file a steward who is the only one needs no proposal."
+)
 
 
 class Failure(Exception):
@@ -57,6 +66,7 @@ class Session:
     data: Path
     as_json: bool
     debug: bool
+    token_file: Path | None = None
 
 
 _CURRENT: ContextVar[Session] = ContextVar("session")
@@ -71,7 +81,18 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.", rich_help_panel="Shared")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.", rich_help_panel="Shared")]
-_SHARED: Final[dict[str, Any]] = {"data": DataOption, "as_json": JsonOption, "debug": DebugOption}
+TokenOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        help="File with a token of your account, to act as yourself and not as the local administrator.",
+        rich_help_panel="Shared",
+    ),
+]
+_SHARED: Final[dict[str, Any]] = {
+    "data": DataOption, "as_json": JsonOption, "debug": DebugOption, "token_file": TokenOption,
+}  # fmt: skip
+_PATHS: Final = ("data", "token_file")
 
 
 def session() -> Session:
@@ -79,23 +100,44 @@ def session() -> Session:
     return _CURRENT.get()
 
 
+def acting_token() -> str:
+    """The token to act under, empty for the local administrator."""
+    now = _CURRENT.get(None)
+    if now is None or now.token_file is None:
+        return ""
+    try:
+        token = now.token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{now.token_file} cannot be read: it has to hold the secret of a token") from error
+    if not token.isascii() or not token or " " in token or "\n" in token:
+        raise BadInput(f"{now.token_file} does not hold one token: write the secret that `token create` showed into it")
+    return token
+
+
 def shared_before(group: typer.Typer) -> None:
     """Take the shared options before the name of a command too: `commonweave --data X status`."""
 
     @group.callback()
     def given(
-        context: typer.Context, data: DataOption = None, as_json: JsonOption = False, debug: DebugOption = False
+        context: typer.Context,
+        data: DataOption = None,
+        as_json: JsonOption = False,
+        debug: DebugOption = False,
+        token_file: TokenOption = None,
     ) -> None:
-        for name, value in (("data", data), ("as_json", as_json), ("debug", debug)):
+        for name, value in (("data", data), ("as_json", as_json), ("debug", debug), ("token_file", token_file)):
             if value:
                 context.meta[f"commonweave.{name}"] = value
 
 
-def _session(context: typer.Context, data: Path | None, as_json: bool, debug: bool) -> Session:
+def _session(context: typer.Context, data: Path | None, as_json: bool, debug: bool, token_file: Path | None) -> Session:
     """What was given after the command's name, else before it."""
     before = {name: context.meta.get(f"commonweave.{name}") for name in _SHARED}
     return Session(
-        data_folder(data or before["data"]), as_json or bool(before["as_json"]), debug or bool(before["debug"])
+        data_folder(data or before["data"]),
+        as_json or bool(before["as_json"]),
+        debug or bool(before["debug"]),
+        token_file or before["token_file"],
     )
 
 
@@ -112,13 +154,14 @@ def command(group: typer.Typer, name: str) -> Callable[[F], F]:
             data: Path | None = None,
             as_json: bool = False,
             debug: bool = False,
+            token_file: Path | None = None,
             **arguments: Any,
         ) -> None:
-            with _running(_session(context, data, as_json, debug)):
+            with _running(_session(context, data, as_json, debug, token_file)):
                 function(**arguments)
 
         shared = [
-            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None if n == "data" else False, annotation=t)
+            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None if n in _PATHS else False, annotation=t)
             for n, t in _SHARED.items()
         ]
         typed = [p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
@@ -142,6 +185,8 @@ def _running(now: Session) -> Iterator[None]:
         raise
     except Failure as error:
         _fail(now, str(error), error.exit_code)
+    except Pending as pending:
+        _announce(now, pending)
     except NodeError as error:
         _fail(now, str(error), error.exit_code)
     except SettingsError as error:
@@ -156,6 +201,16 @@ def _running(now: Session) -> Iterator[None]:
         _fail(now, f"{type(error).__name__}: {error}. This is a mistake in the program; --debug shows where", 1)
     finally:
         _CURRENT.reset(token)
+
+
+def _announce(now: Session, pending: Pending) -> None:
+    """It became a proposal: no mistake, and not done either."""
+    if now.as_json:
+        typer.echo(pending.view.model_dump_json(indent=2))
+    else:
+        typer.echo(f"{pending} `commonweave proposal show {pending.view.pid}` shows what it would change.")
+        if now.token_file is None:
+            typer.echo(VOTE_AS_YOURSELF.format(pid=pending.view.pid))
 
 
 def _fail(now: Session, message: str, code: int) -> NoReturn:

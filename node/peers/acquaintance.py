@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,13 +15,17 @@ from federation.errors import Code, PeerError
 from federation.identity import KeyHistory
 from federation.messages import read_object
 from governance.agreement import Phase
+from governance.speech import Say
 from node.agreements import agreement_view
 from node.core import Core
 from node.errors import BadInput, NotFound, PeerTrouble
+from node.lateness import withdrawals
 from node.lines import Lines
 from node.peerbook import KnownPeer, read_history
 from node.principal import Principal
-from node.store.port import Reader, Writer
+from node.reminding import reminders_of
+from node.store.governing import Witnessed
+from node.store.port import Reader
 from node.store.rows import OriginRow, PeerRow
 from node.views import PeerView
 
@@ -31,6 +36,7 @@ class Acquaintance:
     def __init__(self, core: Core, lines: Lines) -> None:
         self._core = core
         self._lines = lines
+        self._telling: dict[int, asyncio.Lock] = {}  # peers that notices are being handed to
 
     async def list(self, who: Principal) -> Sequence[PeerView]:
         """Everybody we have met."""
@@ -38,7 +44,11 @@ class Acquaintance:
         async with self._core.store.read() as tx:
             situation = await self._core.situation(tx)
             peers = await self._core.peers(tx, situation)
-        return [self._view(p, situation.now) for p in sorted(peers.values(), key=lambda p: p.row.name)]
+            alarms = await _log_alarms(tx)
+            due = await self._reminders(tx, peers.values(), situation.now, who.say)
+        ordered = sorted(peers.values(), key=lambda p: p.row.name)
+        views = [self._view(p, situation.now, who.say, due[p.node_id]) for p in ordered]
+        return [v.model_copy(update={"log_alarm": alarms.get(v.node_id, "")}) for v in views]
 
     async def get(self, who: Principal, ref: str) -> PeerView:
         """One peer."""
@@ -46,12 +56,19 @@ class Acquaintance:
         async with self._core.store.read() as tx:
             row = await self._row(tx, ref)
             situation = await self._core.situation(tx)
-        return self._view(situation.peer(row), situation.now)
+            alarms = await _log_alarms(tx)
+            due = await self._reminders(tx, [situation.peer(row)], situation.now, who.say)
+        view = self._view(situation.peer(row), situation.now, who.say, due[row.node_id])
+        return view.model_copy(update={"log_alarm": alarms.get(view.node_id, "")})
 
     async def find(self, ref: str) -> PeerRow:
         """The peer that a reference names."""
         async with self._core.store.read() as tx:
             return await self._row(tx, ref)
+
+    async def named(self, tx: Reader, ref: str) -> PeerRow:
+        """The peer that a reference names, in this transaction."""
+        return await self._row(tx, ref)
 
     async def _row(self, tx: Reader, ref: str) -> PeerRow:
         rows = await tx.find(PeerRow)
@@ -80,13 +97,20 @@ class Acquaintance:
         assert own is not None
         return read_history(own.history)
 
-    async def _settled(self, tx: Writer, row: PeerRow) -> PeerRow:
+    async def _settled(self, tx: Reader, row: PeerRow) -> PeerRow:
         """The row with an agreement that has run out marked as expired."""
         situation = await self._core.situation(tx)
         phase = situation.peer(row).phase(situation.now)
         return replace(row, phase=phase) if phase is Phase.EXPIRED else row
 
-    def _view(self, peer: KnownPeer, now: int) -> PeerView:
+    async def _reminders(
+        self, tx: Reader, peers: Iterable[KnownPeer], now: int, say: Say
+    ) -> Mapping[str, Sequence[str]]:
+        own = self._core.node_id
+        withdrawn = await withdrawals(tx, own)
+        return {p.node_id: [r.words for r in await reminders_of(tx, own, p, withdrawn, now, say)] for p in peers}
+
+    def _view(self, peer: KnownPeer, now: int, say: Say, reminders: Sequence[str]) -> PeerView:
         row = peer.row
         return PeerView(
             node_id=row.node_id,
@@ -96,8 +120,8 @@ class Acquaintance:
             urls=json.loads(row.urls),
             regions=json.loads(row.regions),
             languages=json.loads(row.languages),
-            agreement=agreement_view(row.agreement_source, self._core.node_id, now) if row.agreement_source else None,
-            proposal=agreement_view(row.proposal, self._core.node_id, now) if row.proposal else None,
+            agreement=agreement_view(row.agreement_source, self._core.node_id, say) if row.agreement_source else None,
+            proposal=agreement_view(row.proposal, self._core.node_id, say) if row.proposal else None,
             sent=row.put_count,
             received=row.offer_count,
             last_sync_at=row.last_sync_at,
@@ -106,7 +130,12 @@ class Acquaintance:
             last_error=row.last_error,
             failures=row.failures,
             misconduct=-row.standing,
+            reminders=list(reminders),
         )
+
+
+async def _log_alarms(tx: Reader) -> Mapping[str, str]:
+    return {row.node_id: row.alarm for row in await tx.find(Witnessed)}
 
 
 def refused(words: str) -> PeerError:

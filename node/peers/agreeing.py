@@ -23,16 +23,30 @@ from federation.messages import words_of
 from governance.agreement import Phase, Step, step
 from governance.errors import AgreementError
 from governance.gate import Outcome, decide
+from governance.speech import ENGLISH
 from governance.words import reason_words
-from node.agreements import Proposal, ProposedAgreement, clauses_for, read_proposal, write_proposal
+from node.agreements import (
+    Proposal,
+    ProposedAgreement,
+    clauses_for,
+    read_proposal,
+    renewal,
+    spoken_lang,
+    worded,
+    words_differ,
+    write_proposal,
+)
 from node.copies import Held
 from node.errors import NotNow, PeerTrouble
 from node.peerbook import clauses_of, read_history
 from node.peers.acquaintance import refused
 from node.peers.parting import Parting
 from node.principal import Principal
+from node.proposals.acts import AgreementCountersign, AgreementPropose, AgreementRenew
+from node.remembering import remember_agreement
+from node.stewards import By, alone
 from node.store.port import Reader, Writer
-from node.store.rows import Copy, PeerRow, State
+from node.store.rows import Copy, Outgoing, PeerRow, State
 from node.views import FlowView, PeerView
 
 NONCE_BYTES: Final = 18
@@ -53,7 +67,7 @@ class Agreeing(Parting):
             proposal = read_proposal(row.proposal).document if row.proposal else None
             clauses = clauses_of(proposal) if proposal else peer.clauses
             to = replace(peer.recipient, phase=Phase.ACTIVE, clauses=clauses and replace(clauses, starts=0))
-            flow = _Flow()
+            flow = _Flow(who)
             above = 0
             while True:
                 rows = await tx.find(
@@ -66,50 +80,110 @@ class Agreeing(Parting):
                 for copy in rows:
                     if copy.origin != row.node_id:
                         held = Held.read(copy)
-                        view = held.view(situation.circles, copy.id in passing)
+                        view = held.view(
+                            situation.circles,
+                            copy.id in passing,
+                            stops=situation.stops,
+                            released=situation.released(copy),
+                        )
                         flow.add(held, decide(view, to, situation.policy, situation.now))
 
     async def approve(self, who: Principal, ref: str) -> PeerView:
         """Sign the proposed agreement; it is active once both have signed."""
         who.need("steward")
+        row = await self.find(ref)
+        document = self.proposed(row)
+        by = await alone(self._core, who, AgreementCountersign(peer=row.node_id, agreement=document.id))
         async with self._core.store.write() as tx:
-            row = await self._row(tx, ref)
-            if row.proposal is None:
-                raise NotNow(f"there is no proposal with {row.name} to approve; `peer propose` makes one")
-            proposal = read_proposal(row.proposal)
-            token = sign_agreement(proposal.document, self._core.node_id, self._core.keys.record).decode("ascii")
-            tokens = (*(t for t in proposal.tokens if _signer(t) != self._core.node_id), token)
-            row = replace(row, proposal=write_proposal(proposal.document, tokens))
-            row = await self._complete(tx, row)
-            await tx.put(row)
-            await self._core.audit(tx, who.actor, "agreement.approve", proposal.document.id)
+            row = await self.sign_in(tx, row.node_id, document.id, by)
         await self.exchange_agreement(row.id)
         self._core.bell.ring()
         return await self.get(who, row.node_id)
 
+    def proposed(self, row: PeerRow, agreement: str = "") -> Agreement:
+        """The agreement that waits for our signature, the one with this id if one is given; `NotNow` without it."""
+        if row.proposal is None:
+            raise NotNow(f"there is no proposal with {row.name} to approve; `peer propose` makes one")
+        document = read_proposal(row.proposal).document
+        if agreement not in ("", document.id):
+            raise NotNow(f"{row.name} has another agreement before it by now: look at it and propose to sign that one")
+        return document
+
+    async def sign_in(self, tx: Writer, ref: str, agreement: str, by: By) -> PeerRow:
+        """Sign the proposed agreement in this transaction; `exchange_agreement` shows it to the peer afterwards."""
+        row = await self._row(tx, ref)
+        document = self.proposed(row, agreement)
+        before = read_proposal(row.proposal or "").tokens
+        token = sign_agreement(document, self._core.node_id, self._core.keys.record).decode("ascii")
+        tokens = (*(t for t in before if _signer(t) != self._core.node_id), token)
+        phase = _step(row, Step.PROPOSE) if row.phase in (Phase.ENDED, Phase.EXPIRED) else row.phase  # it comes back
+        row = await self._complete(tx, replace(row, phase=phase, proposal=write_proposal(document, tokens)))
+        await tx.put(row)
+        await self._core.audit(tx, by.actor, "agreement.approve", document.id, by.detail)
+        return row
+
     async def propose(self, who: Principal, ref: str, terms: ProposedAgreement) -> PeerView:
         """A new agreement with a peer we know: to amend one, or to come back after an end."""
         who.need("steward")
-        now = self._core.now()
+        async with self._core.store.read() as tx:
+            row = await self.check_proposable(tx, ref)
+        clauses_for(terms, self._core.now())
+        terms = terms.model_copy(update={"lang": spoken_lang(terms.lang, who.say)})
+        by = await alone(self._core, who, AgreementPropose(peer=row.node_id, terms=terms))
         async with self._core.store.write() as tx:
-            row = await self._row(tx, ref)
-            row = await self._settled(tx, row)
-            before = read_proposal(row.agreement_source).document.n if row.agreement_source else 0
-            document = Agreement(
-                id=b64url_encode(self._core.entropy.draw(12)),
-                n=before + 1,
-                # Dated so that the peer's key, however new, can sign it though our clock be behind.
-                iat=max(now, read_history(row.history).current.keys.rec.since),
-                a=self._core.node_id,
-                b=row.node_id,
-                nonce=b64url_encode(self._core.entropy.draw(NONCE_BYTES)),
-                clauses=clauses_for(terms, now),
-            )
-            row = replace(row, phase=_step(row, Step.PROPOSE), proposal=write_proposal(document, ()))
-            await tx.put(row)
-            await self._core.audit(tx, who.actor, "agreement.propose", document.id)
+            row = await self.propose_in(tx, row.node_id, terms, by)
         await self.exchange_agreement(row.id)
         return await self.get(who, row.node_id)
+
+    async def check_proposable(self, tx: Reader, ref: str) -> PeerRow:
+        """The peer, with which a new agreement can be proposed; `NotNow` if it cannot."""
+        row = await self._settled(tx, await self._row(tx, ref))
+        _step(row, Step.PROPOSE)
+        return row
+
+    async def propose_in(self, tx: Writer, ref: str, terms: ProposedAgreement, by: By) -> PeerRow:
+        """Draw up a new agreement in this transaction; `exchange_agreement` shows it to the peer afterwards."""
+        now = self._core.now()
+        row = await self._settled(tx, await self._row(tx, ref))
+        before = read_proposal(row.agreement_source).document.n if row.agreement_source else 0
+        document = Agreement(
+            id=b64url_encode(self._core.entropy.draw(12)),
+            n=before + 1,
+            # Dated so that the peer's key, however new, can sign it though our clock be behind.
+            iat=max(now, read_history(row.history).current.keys.rec.since),
+            a=self._core.node_id,
+            b=row.node_id,
+            nonce=b64url_encode(self._core.entropy.draw(NONCE_BYTES)),
+            clauses=clauses_for(terms, now),
+        )
+        document = worded(document, terms.lang or ENGLISH.lang)
+        row = replace(row, phase=_step(row, Step.PROPOSE), proposal=write_proposal(document, ()))
+        await tx.put(row)
+        await self._core.audit(tx, by.actor, "agreement.propose", document.id, by.detail)
+        return row
+
+    async def renew_agreement(self, who: Principal, ref: str, days: int = 365) -> PeerView:
+        """Propose the present agreement again with a new end, so many days after the present one."""
+        who.need("steward")
+        async with self._core.store.read() as tx:
+            row = await self.check_proposable(tx, ref)
+        self.renewal(row, days)
+        by = await alone(self._core, who, AgreementRenew(peer=row.node_id, days=days))
+        async with self._core.store.write() as tx:
+            row = await self.renew_in(tx, row.node_id, days, by)
+        await self.exchange_agreement(row.id)
+        return await self.get(who, row.node_id)
+
+    def renewal(self, row: PeerRow, days: int) -> ProposedAgreement:
+        """What a renewal proposes; `NotNow` where there is nothing to renew."""
+        if row.agreement_source is None:
+            raise NotNow(f"there is no agreement with {row.name} to renew; `peer propose` makes one")
+        return renewal(read_proposal(row.agreement_source).document, days, self._core.now())
+
+    async def renew_in(self, tx: Writer, ref: str, days: int, by: By) -> PeerRow:
+        """Draw up the renewal in this transaction; `exchange_agreement` shows it to the peer afterwards."""
+        row = await self._row(tx, ref)
+        return await self.propose_in(tx, row.node_id, self.renewal(row, days), by)
 
     async def exchange_agreement(self, peer_id: int) -> bool:
         """Show the peer our side of the proposal and take its side; False if it was not reached (tried again later)."""
@@ -117,6 +191,9 @@ class Agreeing(Parting):
             row = await tx.get(PeerRow, peer_id)
         if row is None or (row.proposal is None and row.agreement is None):
             return True
+        # What we declared of the agreement before comes first: heard later, it would undo the one that is shown now.
+        if not await self.deliver_notices(peer_id):
+            return False
         source = row.proposal or row.agreement_source
         assert source is not None
         proposal = read_proposal(source)
@@ -126,10 +203,10 @@ class Agreeing(Parting):
             answer = await self._asked(line, "/agreement", body)
         except PeerTrouble:
             return False
-        async with self._core.store.write() as tx:
-            await self._take_agreement(tx, peer_id, answer)
         for token in words_of(answer, "notices"):  # a peer that cannot reach us has had no other way to tell
             await self.noticed(row.node_id, token)
+        async with self._core.store.write() as tx:
+            await self._take_agreement(tx, peer_id, answer)
         return True
 
     async def agreed(self, node_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -157,6 +234,8 @@ class Agreeing(Parting):
         if current is not None and (document.id == current.id or document.n <= current.n):
             return row
         if ours is None or (ours.document.id != document.id and (document.n, document.iat) >= _rank(ours.document)):
+            if words_differ(document):
+                raise refused("the words of this agreement say something else than its clauses: we do not take it up")
             row = replace(row, phase=_step(row, Step.PROPOSE), proposal=write_proposal(document, ()))
             ours = read_proposal(row.proposal or "")
         if ours.document == document:
@@ -173,7 +252,7 @@ class Agreeing(Parting):
         for token in tokens:
             verify_agreement((token.encode("ascii", "replace"),), histories.get)
 
-    async def _complete(self, tx: Reader, row: PeerRow) -> PeerRow:
+    async def _complete(self, tx: Writer, row: PeerRow) -> PeerRow:
         """An agreement that both have signed becomes the one in force; one that begins later waits for the present one.
 
         It then stays a proposal with both signatures, which every session shows again.
@@ -186,6 +265,9 @@ class Agreeing(Parting):
         if not whole.complete or await self._waits(tx, row, proposal.document.clauses.starts):
             return row
         phase = Phase.ACTIVE if row.phase in (Phase.PROPOSED, Phase.ACTIVE) else Phase(row.phase)
+        if row.phase == Phase.PROPOSED:  # the end of the one before has been overtaken
+            await tx.delete(Outgoing, {"peer": row.id, "what": "notice"})
+        await remember_agreement(tx, row.node_id, row.proposal or "", self._core.now())
         return replace(
             row,
             phase=phase,
@@ -205,6 +287,7 @@ class Agreeing(Parting):
 class _Flow:
     """Counts for a preview."""
 
+    who: Principal
     records: int = 0
     fields: int = 0
     withheld: int = 0
@@ -223,7 +306,7 @@ class _Flow:
                 self._examples.append(held.title)
         else:
             self.withheld += 1
-            self._reasons.update({reason_words(r) for r in decision.reasons})
+            self._reasons.update({reason_words(r, self.who.say, self.who.langs) for r in decision.reasons})
 
     def view(self) -> FlowView:
         return FlowView(

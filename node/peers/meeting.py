@@ -22,7 +22,16 @@ from federation.jws import peek
 from federation.keys import split_kid
 from federation.words import six_words
 from governance.agreement import Phase, Step, step
-from node.agreements import ProposedAgreement, clauses_for, read_proposal, write_proposal
+from governance.speech import ENGLISH
+from node.agreements import (
+    ProposedAgreement,
+    clauses_for,
+    read_proposal,
+    spoken_lang,
+    worded,
+    words_differ,
+    write_proposal,
+)
 from node.errors import BadInput, NotNow, PeerTrouble
 from node.peerbook import read_history, renewed
 from node.peers.acquaintance import Acquaintance, refused
@@ -46,6 +55,7 @@ class Meeting(Acquaintance):
         who.need("steward")
         if not 1 <= valid_h <= MAX_INVITE_H:
             raise BadInput(f"an invitation is valid for 1 to {MAX_INVITE_H} hours, not {valid_h}")
+        lang = spoken_lang(terms.lang, who.say)
         now = self._core.now()
         ident = b64url_encode(self._core.entropy.draw(12))
         async with self._core.store.write() as tx:
@@ -62,6 +72,7 @@ class Meeting(Acquaintance):
                 nonce=b64url_encode(self._core.entropy.draw(NONCE_BYTES)),
                 expires=now + valid_h * HOUR_S,
                 clauses=clauses_for(terms, now),
+                lang=lang,
             )
             token = self._core.sign(document)
             await tx.put(InviteRow(ident, token, document.expires, note))
@@ -92,7 +103,8 @@ class Meeting(Acquaintance):
             proposal = Agreement.model_validate_json(json.dumps(answer.get("proposal")))
         except (ValidationError, PeerError) as error:
             raise PeerTrouble("the other node answered with an agreement that is not well formed") from error
-        if (proposal.a, proposal.b) != (invite.iss, self._core.node_id) or proposal.clauses != invite.clauses:
+        as_invited = (proposal.a, proposal.b) == (invite.iss, self._core.node_id) and proposal.clauses == invite.clauses
+        if not as_invited or words_differ(proposal):
             raise PeerTrouble("the other node answered with another agreement than it invited to: do not go on")
         async with self._core.store.write() as tx:
             row = await self._introduce(tx, history, proposal, six_words(invite.iss, self._core.node_id, invite.nonce))
@@ -122,7 +134,7 @@ class Meeting(Acquaintance):
     def _proposal(self, invite: Invite, own: KeyHistory, other: KeyHistory) -> Agreement:
         """What the invite offers, dated so that the record keys of both, however new, were valid then."""
         since = max(h.current.keys.rec.since for h in (own, other))
-        return Agreement(
+        proposal = Agreement(
             id=invite.id,
             n=1,
             iat=max(self._core.now(), invite.iat, since),
@@ -131,6 +143,7 @@ class Meeting(Acquaintance):
             nonce=invite.nonce,
             clauses=invite.clauses,
         )
+        return worded(proposal, invite.lang or ENGLISH.lang)
 
     async def renew(self, peer_id: int, line: Line) -> None:
         """Fetch a peer's newer node document: a new address, name or key. One that does not chain is an alarm."""

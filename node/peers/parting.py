@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final, Literal
 
 from federation.documents import (
     Notice,
@@ -12,6 +14,8 @@ from federation.documents import (
     Verified,
     verify_document,
 )
+from federation.jws import peek
+from federation.keys import split_kid
 from governance.agreement import Phase, Step, step
 from governance.errors import AgreementError
 from governance.terms import MAX_UNTIL
@@ -20,9 +24,20 @@ from node.errors import NotNow, PeerTrouble
 from node.peerbook import read_history
 from node.peers.acquaintance import Acquaintance, refused
 from node.principal import Principal
+from node.proposals.acts import MAX_NOTE_CHARS, AgreementStep
+from node.stewards import By, alone
 from node.store.port import Writer
 from node.store.rows import Outgoing, PeerRow
 from node.views import PeerView
+
+StepKind = Literal["agreement.suspend", "agreement.resume", "agreement.end", "agreement.block", "agreement.unblock"]
+_STEPS: Final[dict[StepKind, tuple[Step, NoticeKind | None]]] = {
+    "agreement.suspend": (Step.SUSPEND, NoticeKind.SUSPEND),
+    "agreement.resume": (Step.RESUME, NoticeKind.RESUME),
+    "agreement.end": (Step.END, NoticeKind.END),
+    "agreement.block": (Step.BLOCK, NoticeKind.BLOCK),
+    "agreement.unblock": (Step.UNBLOCK, None),
+}
 
 
 class Parting(Acquaintance):
@@ -30,50 +45,66 @@ class Parting(Acquaintance):
 
     async def suspend(self, who: Principal, ref: str, note: str = "") -> PeerView:
         """Stop sharing both ways until we resume; what was sent is taken back meanwhile."""
-        return await self._declare(who, ref, Step.SUSPEND, NoticeKind.SUSPEND, note)
+        return await self._step(who, ref, "agreement.suspend", note)
 
     async def resume(self, who: Principal, ref: str, note: str = "") -> PeerView:
         """Lift our own suspension."""
-        return await self._declare(who, ref, Step.RESUME, NoticeKind.RESUME, note)
+        return await self._step(who, ref, "agreement.resume", note)
 
     async def end(self, who: Principal, ref: str, note: str = "") -> PeerView:
         """End the agreement; its own clause says what happens to copies."""
-        return await self._declare(who, ref, Step.END, NoticeKind.END, note)
+        return await self._step(who, ref, "agreement.end", note)
 
     async def block(self, who: Principal, ref: str, note: str = "") -> PeerView:
         """End it and refuse everything but withdrawals."""
-        return await self._declare(who, ref, Step.BLOCK, NoticeKind.BLOCK, note)
+        return await self._step(who, ref, "agreement.block", note)
 
     async def unblock(self, who: Principal, ref: str, note: str = "") -> PeerView:
         """Back to an ended agreement, from which a new one can be proposed."""
-        return await self._declare(who, ref, Step.UNBLOCK, None, note)
+        return await self._step(who, ref, "agreement.unblock", note)
 
-    async def _declare(self, who: Principal, ref: str, wanted: Step, kind: NoticeKind | None, note: str) -> PeerView:
+    async def _step(self, who: Principal, ref: str, kind: StepKind, note: str) -> PeerView:
         who.need("steward")
+        row = await self.find(ref)
+        self.check_step(row, kind)
+        by = await alone(self._core, who, AgreementStep(kind=kind, peer=row.node_id, note=note[:MAX_NOTE_CHARS]))
         async with self._core.store.write() as tx:
-            row = await self._row(tx, ref)
-            try:
-                row = _declared(row, wanted, ours=True)
-            except AgreementError as error:
-                raise NotNow(str(error)) from error
-            agreement = read_proposal(row.agreement_source).document.id if row.agreement_source else "none"
-            now = self._core.now()
-            row = replace(row, next_sync_at=now, failures=0)
-            await tx.put(row)
-            if kind is not None:
-                # The time keeps the number of a node that was restored from a backup above what its peer has seen.
-                notice = Notice(
-                    iss=self._core.node_id, iat=now, to=row.node_id, agreement=agreement, kind=kind,
-                    seq=max(row.notice_seq + 1, now), reason=note[:500],
-                )  # fmt: skip
-                await self._queue(tx, row, notice)
-            await self._core.audit(tx, who.actor, f"peer.{wanted}", row.node_id, note[:200])
+            row = await self.step_in(tx, row.node_id, kind, note, by)
         await self.deliver_notices(row.id)
         self._core.bell.ring()
         return await self.get(who, row.node_id)
 
+    def check_step(self, row: PeerRow, kind: StepKind) -> PeerRow:
+        """The row after the step; `NotNow` if it cannot be taken from where we are."""
+        try:
+            return _declared(row, _STEPS[kind][0], ours=True)
+        except AgreementError as error:
+            raise NotNow(str(error)) from error
+
+    async def step_in(self, tx: Writer, ref: str, kind: StepKind, note: str, by: By) -> PeerRow:
+        """Take the step in this transaction; its notice waits, for `deliver_notices` after the commit."""
+        wanted, said = _STEPS[kind]
+        row = self.check_step(await self._row(tx, ref), kind)
+        agreement = read_proposal(row.agreement_source).document.id if row.agreement_source else "none"
+        now = self._core.now()
+        row = replace(row, next_sync_at=now, failures=0)
+        await tx.put(row)
+        if said is not None:
+            # The time keeps the number of a node that was restored from a backup above what its peer has seen.
+            notice = Notice(
+                iss=self._core.node_id, iat=now, to=row.node_id, agreement=agreement, kind=said,
+                seq=max(row.notice_seq + 1, now), reason=note[:MAX_NOTE_CHARS],
+            )  # fmt: skip
+            await self._queue(tx, row, notice)
+        await self._core.audit(tx, by.actor, f"peer.{wanted}", row.node_id, by.detail)
+        return row
+
     async def deliver_notices(self, peer_id: int) -> bool:
-        """Hand over notices that wait; False if the peer was not reached."""
+        """Hand over notices that wait, one caller at a time; False if the peer was not reached."""
+        async with self._telling.setdefault(peer_id, asyncio.Lock()):
+            return await self._deliver(peer_id)
+
+    async def _deliver(self, peer_id: int) -> bool:
         async with self._core.store.read() as tx:
             row = await tx.get(PeerRow, peer_id)
             waiting = await tx.find(Outgoing, {"peer": peer_id, "what": "notice"}, order="id")
@@ -142,11 +173,21 @@ class Parting(Acquaintance):
             wanted = {NoticeKind.BLOCK: Step.END}.get(notice.kind) or Step(notice.kind)
             row = replace(row, their_notice_seq=notice.seq, last_contact_at=self._core.now())
             with suppress(AgreementError):  # we may be further than that already: ended or blocked
+                waits = _waits_for(node_id, row)
                 row = _declared(row, wanted, ours=False)
+                if wanted is Step.END and waits:
+                    row = replace(row, phase=step(Phase.ENDED, Step.PROPOSE))
             await tx.put(row)
             await self._core.audit(tx, node_id, f"notice.{notice.kind}", node_id)
         self._core.bell.ring()
         return before
+
+
+def _waits_for(node_id: str, row: PeerRow) -> bool:
+    """True if the next agreement is on the table and this peer has not signed it: if it does so yet, it comes back."""
+    if row.proposal is None or row.phase not in (Phase.ACTIVE, Phase.PROPOSED):
+        return False
+    return all(split_kid(peek(token)[1])[0] != node_id for token in read_proposal(row.proposal).tokens)
 
 
 def _declared(row: PeerRow, wanted: Step, *, ours: bool) -> PeerRow:

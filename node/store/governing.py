@@ -16,8 +16,9 @@ from node.store.row import Row
 class Account(Row):
     """A person at this node; the password as libsodium's Argon2id string, empty until an invitation is taken up.
 
-    `admin` may run the node whatever the role is. `totp` is the second factor's secret (hex), in use once
-    `totp_step` has moved from 0: the last time step that was accepted; `recovery` is a JSON list of hashes.
+    `admin` may run the node whatever the role is. `totp` is the second factor's secret, sealed by a key outside the
+    database (hex), in use once `totp_step` has moved from 0: the last time step that was accepted. `recovery` is a JSON
+    list of hashes, `notices` one of what others did to the account and the person has not been told.
     """
 
     TABLE = "accounts"
@@ -31,11 +32,15 @@ class Account(Row):
     totp: str = ""
     totp_step: int = 0
     recovery: str = "[]"
+    notices: str = "[]"
 
 
 @dataclass(frozen=True, slots=True)
 class Token(Row):
-    """A session (`kind` session) or an API token, by the SHA-256 of its secret; scopes are a JSON list."""
+    """A session (`kind` session), an API token (api) or a browser that has signed in before (device).
+
+    Known by the SHA-256 of its secret; scopes are a JSON list.
+    """
 
     TABLE = "tokens"
     KEY = ("hash",)
@@ -51,15 +56,16 @@ class Token(Row):
 
 @dataclass(frozen=True, slots=True)
 class AccountInvite(Row):
-    """A one-time link with which a person makes an account here, by the SHA-256 of its secret."""
+    """A one-time link with which a person chooses the password of an account, by the SHA-256 of its secret.
+
+    `name` is empty where the link makes the node's first account.
+    """
 
     TABLE = "account_invites"
     KEY = ("hash",)
     INDEX = (("expires_at",),)
     hash: bytes
     name: str
-    role: str
-    admin: bool
     by: str
     created_at: int
     expires_at: int
@@ -81,6 +87,30 @@ class PrivateLink(Row):
     expires_at: int
     revoked_at: int | None = None
     used_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContributorAct(Row):
+    """What a contributor did on their own page to one record, and who held what it touches at that moment.
+
+    `ver` is the version that carries it (0: none was needed), `holders` a JSON object of node id to the hours in which
+    it has to confirm. `receipt` is the signed consent receipt: it outlives the permission itself.
+    """
+
+    TABLE = "contributor_acts"
+    KEY = ("id",)
+    INDEX = (("subject",), ("gid",))
+    id: str
+    subject: str
+    link: str
+    rid: str
+    what: str
+    fields: str
+    at: int
+    gid: str
+    ver: int = 0
+    holders: str = "{}"
+    receipt: str = ""
 
 
 # --- proposals ------------------------------------------------------------------------------------------------------
@@ -148,7 +178,8 @@ class ReleaseRow(Row):
     """
 
     TABLE = "releases"
-    KEY = ("rid", "to")
+    KEY = ("origin", "rid", "to")
+    origin: str
     rid: str
     to: str
     ver: int
@@ -188,12 +219,13 @@ class AgreementRow(Row):
 class Disclosure(Row):
     """What a peer was told of a record, when, and under what: kept after the record is gone, without content.
 
-    `fields` are names joined by commas, `rules` and `grants` ids likewise.
+    `id` is the number of the ledger line. `fields` are names joined by commas, `grants` ids likewise; `rules` are what
+    decided, in the short words of `node.remembering`. No `entry`: taken back before the peer heard of it.
     """
 
     TABLE = "disclosures"
     KEY = ("id",)
-    INDEX = (("copy", "peer"), ("at",))
+    INDEX = (("copy", "peer"),)
     id: int
     peer: int
     copy: int
@@ -205,6 +237,18 @@ class Disclosure(Row):
     agreement: str
     rules: str
     grants: str
+
+
+@dataclass(frozen=True, slots=True)
+class Handover(Row):
+    """A part of a peer's feed, up to ledger line `upto`, as it was handed over, and when the peer confirmed it."""
+
+    TABLE = "handovers"
+    KEY = ("peer", "upto")
+    peer: int
+    upto: int
+    at: int
+    confirmed_at: int | None = None
 
 
 # --- holds and reports ----------------------------------------------------------------------------------------------
@@ -241,6 +285,7 @@ class HideRow(Row):
     TABLE = "hides"
     KEY = ("origin", "scope", "target")
     UNIQUE = (("id",),)
+    INDEX = (("on",),)
     id: int
     origin: str
     scope: str
@@ -253,7 +298,10 @@ class HideRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class ReportRow(Row):
-    """A harm report or a hint at an error: made here (`mine`) or come to us as the origin of the record."""
+    """A report about a record: made here (`mine`), come to us as its origin, or only handed on (`via`: from whom).
+
+    What is handed on is kept without words, so that the answer finds its way back.
+    """
 
     TABLE = "reports"
     KEY = ("id",)
@@ -268,11 +316,10 @@ class ReportRow(Row):
     text: str
     by: str
     at: int
-    jws: str
     state: str
+    via: int | None = None
     answer: str = ""
     answered_at: int | None = None
-    answer_jws: str = ""
 
 
 # --- the audit log --------------------------------------------------------------------------------------------------
@@ -283,6 +330,7 @@ class Audit(Row):
     """What was done, by whom, when. `leaf` goes into the Merkle tree at `n`; the text can go, the leaf stays.
 
     Both are set by the log's own worker, in the order of `id`; `salt` keeps a short text from being guessed.
+    `erased` is what the text hashed to before it went: it is set exactly where the text is gone.
     """
 
     TABLE = "audit"
@@ -297,6 +345,20 @@ class Audit(Row):
     salt: bytes | None = None
     n: int | None = None
     leaf: bytes | None = None
+    erased: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditBlock(Row):
+    """The root over a full block of leaves (`node.audit_tree`), so that proofs need not read all of them.
+
+    Made again from the leaves at any time: the leaves are what counts.
+    """
+
+    TABLE = "audit_blocks"
+    KEY = ("number",)
+    number: int
+    root: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +376,11 @@ class Checkpoint(Row):
 
 @dataclass(frozen=True, slots=True)
 class Witnessed(Row):
-    """The last checkpoint of a peer's log that proved consistent, or the alarm that it did not."""
+    """The last checkpoint of a peer's log that proved consistent, or the alarm that it did not.
+
+    With an alarm `shown` is the note that does not fit: both are signed by the peer. `ours` is how much of our log
+    the peer says it has witnessed, `refused` what it has against it, `asked_at` when we last asked it to look.
+    """
 
     TABLE = "witnessed"
     KEY = ("node_id",)
@@ -324,9 +390,13 @@ class Witnessed(Row):
     note: str
     at: int
     alarm: str = ""
+    shown: str = ""
+    ours: int = 0
+    refused: str = ""
+    asked_at: int = 0
 
 
 GOVERNING_ROWS: tuple[type[Row], ...] = (
-    Account, Token, AccountInvite, PrivateLink, ProposalRow, VoteRow, CommentRow, ReleaseRow, PolicyRow, AgreementRow,
-    Disclosure, HoldRow, HideRow, ReportRow, Audit, Checkpoint, Witnessed,
+    Account, Token, AccountInvite, PrivateLink, ContributorAct, ProposalRow, VoteRow, CommentRow, ReleaseRow, PolicyRow,
+    AgreementRow, Disclosure, Handover, HoldRow, HideRow, ReportRow, Audit, AuditBlock, Checkpoint, Witnessed,
 )  # fmt: skip

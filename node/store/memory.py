@@ -186,6 +186,21 @@ class _View:
         query = ask(row, where, above=above, upto=upto, order=order, descending=descending, limit=limit)
         return [] if query is None else self._answer(query)
 
+    async def pick(
+        self,
+        row: type[Row],
+        columns: Sequence[str],
+        where: Where | None = None,
+        *,
+        above: tuple[str, Any] | None = None,
+        upto: tuple[str, Any] | None = None,
+        order: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[tuple[Any, ...]]:
+        found = await self.find(row, where, above=above, upto=upto, order=order, descending=descending, limit=limit)
+        return [_values(one, columns) for one in found]
+
     async def count(self, row: type[Row], where: Where | None = None) -> int:
         return len(await self.find(row, where))
 

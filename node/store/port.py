@@ -56,6 +56,20 @@ class Reader(Protocol):
         One column may have to be > `above`, one <= `upto`; the default order is the primary key.
         """
 
+    async def pick(
+        self,
+        row: type[Row],
+        columns: Sequence[str],
+        where: Where | None = None,
+        *,
+        above: tuple[str, Any] | None = None,
+        upto: tuple[str, Any] | None = None,
+        order: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """As `find`, but only these columns of each row: to look over many rows without reading all they hold."""
+
     async def count(self, row: type[Row], where: Where | None = None) -> int:
         """How many rows `find` would give."""
 

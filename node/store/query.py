@@ -118,6 +118,12 @@ def sortable(value: Any) -> tuple[Any, ...]:
     return () if value is None else (value,)
 
 
+def in_order_of(query: Query, rows: Iterable[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
+    """The first `width` columns of rows whose further columns are those of the order, sorted and cut as asked."""
+    ordered = sorted(rows, key=lambda r: tuple(map(sortable, r[width:])), reverse=query.descending)
+    return [r[:width] for r in (ordered if query.limit is None else ordered[: query.limit])]
+
+
 def in_order(query: Query, rows: Iterable[Row]) -> list[Any]:
     """The rows sorted and cut as the question says."""
     names = query.order

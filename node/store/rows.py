@@ -28,6 +28,7 @@ class Entry(StrEnum):
     RETRACT = "retract"
     WITHDRAW = "withdraw"
     ROSTER = "roster"  # of a circle: `Custody.copy` is then the circle's number
+    HIDE = "hide"  # the copies of an origin to hide or to show: `Custody.copy` is then the hide's number
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Copy(Row):
     `ver` is the highest version number seen (the mark that keeps older ones out). `jws` is the signed part as
     received, `disclosed` a JSON object of field name to disclosure text. `ends_at` is the next end of any field held,
     `via` the peer it last came from, `relay` whether its withdrawal goes to everybody. `direct` (comma-joined node
-    ids) and `editor` come from an own record's draft.
+    ids) and `editor` come from an own record's draft. `outline` is what rules and terms can see of a live copy
+    (`governance.outline`); rows of before it have none until somebody looks.
     """
 
     TABLE = "copies"
@@ -77,6 +79,7 @@ class Copy(Row):
     reason: str | None = None
     relay: bool = False
     conflict: bool = False
+    outline: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +201,8 @@ class Custody(Row):
     """The latest thing a peer must know about a record, in the order of `seq`. `fields` is a comma-joined list.
 
     `told` says that an earlier state of the line was handed over; `refused` is the peer's reason for not taking it,
-    such a row is not counted in the fingerprint. `hops` are the lines that each field will have crossed.
+    such a row is not counted in the fingerprint. `hops` are the lines that each field will have crossed. `given` is the
+    state that the peer was handed, as JSON, while a later one waits: a hold goes back to it (`node.given`).
     """
 
     TABLE = "custody"
@@ -217,6 +221,7 @@ class Custody(Row):
     told: bool = False
     refused: str | None = None
     hops: str = ""
+    given: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +321,8 @@ class Erasure(Row):
     """Bytes still to be cleared from disk before a receipt may be signed for a record.
 
     `index_key` is the copy's key in the index, `files` a JSON list of attachments nobody refers to any more, and
-    `receipt` says that the origin is owed a receipt: for `copy_id` of version `ver`.
+    `receipt` says that the origin is owed a receipt: for `copy_id` of version `ver`. One that nobody waits for rests
+    until `not_before`, or until there is another one to clear.
     """
 
     TABLE = "erasures"
@@ -330,6 +336,7 @@ class Erasure(Row):
     receipt: bool
     copy_id: bytes | None = None
     files: str = "[]"
+    not_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

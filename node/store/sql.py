@@ -10,10 +10,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from node.store.backend import Backend, Link
-from node.store.columns import encoder
+from node.store.columns import column_of, encoder
 from node.store.port import StoreError, Where
 from node.store.postgres import PostgresBackend
-from node.store.query import Query, ask, in_order, split, wanted_keys
+from node.store.query import Query, ask, in_order, in_order_of, split, wanted_keys
 from node.store.row import Row
 from node.store.sqlite import SqliteBackend
 from node.store.statements import LIST_MAX, batches
@@ -100,6 +100,35 @@ class SqlReader:
         parts = split(query, LIST_MAX)
         found = [r for part in parts for r in await self._rows(row, *self._backend.statements.find(part))]
         return found if len(parts) == 1 else cast(list[R], in_order(query, found))
+
+    async def pick(
+        self,
+        row: type[Row],
+        columns: Sequence[str],
+        where: Where | None = None,
+        *,
+        above: tuple[str, Any] | None = None,
+        upto: tuple[str, Any] | None = None,
+        order: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """Some columns of rows by conditions, in an order."""
+        self.life.check()
+        query = ask(row, where, above=above, upto=upto, order=order, descending=descending, limit=limit)
+        if query is None:
+            return []
+        parts = split(query, LIST_MAX)
+        names = tuple(columns) if len(parts) == 1 else (*columns, *query.order)  # several answers are put in order here
+        found = [r for part in parts for r in await self._columns(part, names)]
+        return found if len(parts) == 1 else in_order_of(query, found, len(columns))
+
+    async def _columns(self, query: Query, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        flags = [i for i, name in enumerate(names) if column_of(query.row, name).kind is bool]
+        answer = await self._ask(*self._backend.statements.pick(query, names))
+        if not flags:
+            return [tuple(one) for one in answer]
+        return [tuple(bool(v) if i in flags and v is not None else v for i, v in enumerate(one)) for one in answer]
 
     async def count(self, row: type[Row], where: Where | None = None) -> int:
         """How many rows `find` would give."""

@@ -52,6 +52,11 @@ class Statements:
         """The rows that answer, in order."""
         return self._ask("find", query, lambda b: self._ordered(query, select(*TABLES[query.row].c).where(*b)))
 
+    def pick(self, query: Query, names: tuple[str, ...]) -> tuple[str, list[Any]]:
+        """These columns of the rows that answer, in order."""
+        columns = [TABLES[query.row].c[name] for name in names]
+        return self._ask(("pick", names), query, lambda b: self._ordered(query, select(*columns).where(*b)))
+
     def count(self, query: Query) -> tuple[str, list[Any]]:
         """How many rows answer."""
         source = TABLES[query.row]
@@ -94,7 +99,7 @@ class Statements:
         return statement if query.limit is None else statement.limit(bindparam("limit", type_=_INTEGER))
 
     def _ask(
-        self, what: str, query: Query, build: Callable[[list[ColumnElement[bool]]], ClauseElement]
+        self, what: Any, query: Query, build: Callable[[list[ColumnElement[bool]]], ClauseElement]
     ) -> tuple[str, list[Any]]:
         shape = tuple((t.column, t.null, self._size(t)) for t in query.terms)
         bounds = tuple(b and b[0] for b in (query.above, query.upto))

@@ -1,4 +1,4 @@
-"""API operations on peers, circles, accounts and the node itself. Each is one call of a use case."""
+"""API operations on peers, circles and the node itself. Each is one call of a use case."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from node.agreements import ProposedAgreement
 from node.errors import BadInput, NotAllowed
 from node.principal import Principal, Scope
 from node.views import (
-    AccountView,
     CheckView,
     CircleView,
     FlowView,
@@ -18,7 +17,6 @@ from node.views import (
     PeerView,
     StatusView,
     SyncView,
-    TokenView,
     View,
 )
 from node.web.cursors import unwrap, wrap
@@ -26,7 +24,6 @@ from node.web.operations import Operation
 from node.web.ports import AppPort
 from node.web.requests import (
     AcceptBody,
-    AccountBody,
     CircleBody,
     InviteBody,
     MembersBody,
@@ -34,7 +31,6 @@ from node.web.requests import (
     PageQuery,
     PolicyBody,
     SyncBody,
-    TokenBody,
 )
 
 AUDIT: Final = "audit"
@@ -62,9 +58,10 @@ class PolicyState(View):
 
 
 class AuditEntry(View):
-    """One thing that was done."""
+    """One thing that was done; `n` is its number in the log, null for the second until it has one."""
 
     id: int
+    n: int | None = None
     at: int
     actor: str
     action: str
@@ -196,36 +193,6 @@ async def _node_ids(app: AppPort, who: Principal, refs: list[str]) -> list[str]:
     return [ref if ref.startswith("did:key:z") else (await app.peers.get(who, ref)).node_id for ref in refs]
 
 
-async def list_accounts(app: AppPort, who: Principal) -> list[AccountView]:
-    """People with an account here."""
-    return list(await app.accounts.list(who))
-
-
-async def add_account(app: AppPort, who: Principal, body: AccountBody) -> AccountView:
-    """Add a person; a password that was made up is in this answer only."""
-    return await app.accounts.add(who, body.name, body.role, body.password)
-
-
-async def disable_account(app: AppPort, who: Principal, name: str) -> AccountView:
-    """Shut an account, its sessions and its tokens."""
-    return await app.accounts.disable(who, name)
-
-
-async def list_tokens(app: AppPort, who: Principal) -> list[TokenView]:
-    """API tokens, without their secrets."""
-    return list(await app.accounts.tokens(who))
-
-
-async def make_token(app: AppPort, who: Principal, body: TokenBody) -> TokenView:
-    """Make an API token; its secret is in this answer only."""
-    return await app.accounts.token(who, body.label, body.account, body.scopes, body.days)
-
-
-async def revoke_token(app: AppPort, who: Principal, label: str) -> None:
-    """End an API token at once."""
-    await app.accounts.revoke(who, label)
-
-
 OPERATIONS: Final = (
     Operation("GET", "/status", Scope.READ, show_status),
     Operation("GET", "/doctor", Scope.STEWARD, run_doctor),
@@ -249,10 +216,4 @@ OPERATIONS: Final = (
     Operation("GET", "/circles", Scope.WRITE, list_circles),
     Operation("POST", "/circles", Scope.STEWARD, create_circle, 201),
     Operation("POST", "/circles/{cid}/members", Scope.STEWARD, change_members),
-    Operation("GET", "/accounts", Scope.ADMIN, list_accounts),
-    Operation("POST", "/accounts", Scope.ADMIN, add_account, 201),
-    Operation("POST", "/accounts/{name}/disable", Scope.ADMIN, disable_account),
-    Operation("GET", "/tokens", Scope.ADMIN, list_tokens),
-    Operation("POST", "/tokens", Scope.ADMIN, make_token, 201),
-    Operation("DELETE", "/tokens/{label}", Scope.ADMIN, revoke_token, 204),
 )

@@ -8,13 +8,13 @@ from typing import Final
 from pydantic import ValidationError
 
 from governance.record import Draft
+from node.explaining_views import ExplainedView
 from node.imports.item import ImportItem, Outcome, Unreadable, check_item, first_problem
 from node.principal import Principal, Scope
 from node.views import (
     AttachmentView,
     ConsentEffect,
     CustodyView,
-    ExplainView,
     GrantView,
     HitView,
     ImportLine,
@@ -107,9 +107,9 @@ async def withdraw_record(app: AppPort, who: Principal, ref: str, body: Withdraw
     return await app.library.withdraw(who, ref, body.reason)
 
 
-async def explain_record(app: AppPort, who: Principal, ref: str, query: ExplainQuery) -> ExplainView:
+async def explain_record(app: AppPort, who: Principal, ref: str, query: ExplainQuery) -> ExplainedView:
     """Why somebody gets what of a record: grants, agreement and rules in words."""
-    return await app.explain.explain(who, ref, query.to, query.origin)
+    return await app.explain.explain(who, ref, query.to, query.origin, query.field)
 
 
 async def list_custody(app: AppPort, who: Principal, ref: str) -> list[CustodyView]:

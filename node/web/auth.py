@@ -12,13 +12,16 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from node.accounts import SECRET_BYTES, SESSION_S
+from node.accounts import DEVICE_S, SECRET_BYTES, SESSION_S
+from node.contributing import LINK_PREFIX
+from node.errors import NotFound
 from node.principal import ANYBODY, Principal
 from node.web.keys import APP, OPTIONS
 from node.web.problems import Problem, sign_in
 
 SESSION_COOKIE: Final = "cw_session"
 FORM_COOKIE: Final = "cw_form"
+DEVICE_COOKIE: Final = "cw_device"  # says who has signed in from here before; lets nobody in
 FORM_FIELD: Final = "form_token"
 FORM_S: Final = 3_600  # a login page left open over lunch still works
 # With https the browser itself then refuses a cookie that another host of the domain, or plain http, has set.
@@ -31,13 +34,23 @@ async def principal_of(request: web.Request) -> Principal:
     given = request.headers.get("Authorization")
     if given is not None:
         scheme, _, secret = given.partition(" ")
-        found = await request.app[APP].accounts.bearer(secret.strip()) if scheme.lower() == "bearer" else None
+        found = await _bearer(request, secret.strip()) if scheme.lower() == "bearer" else None
         if found is None:
             raise sign_in("This token is unknown, has expired or was revoked.", "invalid_token")
         return found
     if request.method in _READING:
         return await session_of(request) or ANYBODY
     return ANYBODY
+
+
+async def _bearer(request: web.Request, secret: str) -> Principal | None:
+    """An account by its token, or a contributor by the secret of their private link."""
+    if not secret.startswith(LINK_PREFIX):
+        return await request.app[APP].accounts.bearer(secret)
+    try:
+        return await request.app[APP].contributing.open(secret, address_of(request))
+    except NotFound:
+        return None
 
 
 async def session_of(request: web.Request) -> Principal | None:
@@ -110,9 +123,10 @@ def set_cookie(request: web.Request, response: web.StreamResponse, name: str, va
     )
 
 
-def start_session(request: web.Request, response: web.StreamResponse, secret: str) -> None:
+def start_session(request: web.Request, response: web.StreamResponse, secret: str, devices: str) -> None:
     """Hand over a session; the form secret of before it ends."""
     set_cookie(request, response, SESSION_COOKIE, secret, SESSION_S)
+    set_cookie(request, response, DEVICE_COOKIE, devices, DEVICE_S)
     set_cookie(request, response, FORM_COOKIE, "", 0)
 
 
@@ -121,12 +135,17 @@ def end_session(request: web.Request, response: web.StreamResponse) -> None:
     set_cookie(request, response, SESSION_COOKIE, "", 0)
 
 
-def login_form(request: web.Request) -> tuple[str, str]:
+def devices_of(request: web.Request) -> str:
+    """The devices that this browser keeps, empty for none."""
+    return request.cookies.get(cookie_name(request, DEVICE_COOKIE), "")
+
+
+def stranger_form(request: web.Request, form: str) -> tuple[str, str]:
     """The secret for the cookie and the token for the form (only who can read the cookie jar has both)."""
     known = request.cookies.get(cookie_name(request, FORM_COOKIE), "")
     drawn = urlsafe_b64encode(request.app[APP].entropy.draw(SECRET_BYTES)).decode().rstrip("=")
     secret = known if len(known) == len(drawn) else drawn
-    return secret, form_token(secret, "login")
+    return secret, form_token(secret, form)
 
 
 def form_token(secret: str, form: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b32encode
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from node.web.auth import principal_of
 from node.web.keys import APP, NO_ETAG, REQUEST_ID, WHO
 from node.web.metrics import METRICS
 from node.web.problems import LOG, problem_of
+from node.web.texts import accepted
 
 ErrorPage = Callable[[web.Request, Any], Awaitable[web.Response]]
 
@@ -98,7 +100,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     html = response.content_type == "text/html"
     response.headers.setdefault("Content-Security-Policy", PAGE_POLICY if html else FILE_POLICY)
     if "Cache-Control" not in response.headers:
-        public = request.get(WHO, ANYBODY) is ANYBODY and response.status < 400
+        public = not request.get(WHO, ANYBODY).known and response.status < 400
         # What the public may see can be withdrawn in a moment: it may be kept, never used unasked.
         response.headers["Cache-Control"] = "no-cache" if public else "no-store"
     response.headers.setdefault("Vary", "Accept-Language, Authorization, Cookie")
@@ -106,13 +108,19 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 
 
 def identify(fixed: Principal | None) -> Middleware:
-    """Put the one who asks on the request. `fixed` is for the unix socket: whoever can open it owns the node."""
+    """Put the one who asks on the request. `fixed` is for the unix socket: whoever can open it owns the node.
+
+    A token on the socket narrows that to its account: so a steward votes as themselves.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if is_federation(request):  # nodes prove themselves by signature, in their own routes
             return await handler(request)
-        request[WHO] = fixed if fixed is LOCAL else await principal_of(request)
+        own = fixed is LOCAL and "Authorization" not in request.headers
+        who = LOCAL if own else await principal_of(request)
+        langs = accepted(request.headers.get("Accept-Language", ""))
+        request[WHO] = replace(who, langs=langs) if langs else who
         return await handler(request)
 
     return middleware

@@ -19,6 +19,7 @@ from aiohttp import web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from node.principal import Principal
+from node.stewards import Pending
 from node.web.downloads import FileAnswer, file_response
 from node.web.keys import APP, NO_ETAG, OPTIONS, REQUEST_ID, WHO
 from node.web.options import BODY_TIMEOUT_S, MAX_JSON_BYTES
@@ -115,7 +116,11 @@ def _endpoint(operation: Operation) -> Callable[[web.Request], Awaitable[web.Str
         result = operation.handler(**arguments)
         if operation.streams:
             return await _stream(operation, request, result)
-        return _answer(operation, request, await result)
+        try:
+            return _answer(operation, request, await result)
+        except Pending as pending:  # not done and not refused: the other stewards have to say yes
+            text = pending.view.model_dump_json()
+            return web.Response(text=text, status=pending.status, content_type="application/json")
 
     return endpoint
 
@@ -127,7 +132,7 @@ def allow(who: Principal, scope: str) -> None:
     if not who.known:
         raise sign_in("This needs an account of this node; send a token, or sign in.")
     raise Problem(
-        403, "not-allowed", f"Your token or role lacks the scope {scope!r}; ask a steward for one that has it."
+        403, "not-allowed", f"Your token or role lacks the scope {str(scope)!r}; ask a steward for one that has it."
     )
 
 

@@ -28,7 +28,7 @@ from node.web.present import is_long, sheet
 from node.web.problems import Problem
 from node.web.requests import SearchQuery
 from node.web.searching import FILTERS, run_search
-from node.web.texts import Reader, accepted, direction
+from node.web.texts import Reader, accepted, browser_name, direction
 
 _HERE: Final = Path(__file__).parent
 STATIC: Final = _HERE / "static"
@@ -234,21 +234,26 @@ async def login_page(request: web.Request) -> web.Response:
 
 async def login(request: web.Request) -> web.StreamResponse:
     """`POST /login`"""
-    form = await _form(request)
+    form = await form_of(request)
     cookie = request.cookies.get(auth.cookie_name(request, auth.FORM_COOKIE), "")
     auth.check_form(request, "login", cookie, form.get(auth.FORM_FIELD))
-    name, password = str(form.get("name", "")), str(form.get("password", ""))
+    accounts = request.app[APP].accounts
     try:
-        secret, _who = await request.app[APP].accounts.login(name, password, auth.address_of(request))
+        made = await accounts.login(
+            form.get("name", ""), form.get("password", ""), auth.address_of(request), code=form.get("code", ""),
+            devices=auth.devices_of(request), label=browser_name(request.headers.get("User-Agent", "")),
+        )  # fmt: skip
     except (LoginFailed, TooManyAttempts) as error:
         return await _login(request, str(error), error.status)
-    done = web.Response(status=303, headers={"Location": "/", "Cache-Control": "no-store"})
-    auth.start_session(request, done, secret)
+    if before := auth.session_secret(request):
+        await accounts.logout(before)  # whoever it was: this browser is the new person's now
+    done = web.Response(status=303, headers={"Location": "/account" if made.news else "/", "Cache-Control": "no-store"})
+    auth.start_session(request, done, made.secret, made.devices)
     return done
 
 
 async def _login(request: web.Request, problem: str, status: int) -> web.Response:
-    secret, token = auth.login_form(request)
+    secret, token = auth.stranger_form(request, "login")
     request[NO_ETAG] = True  # nor compressed: the page holds a secret
     response = await page(request, "login.html", status, problem=problem, token=token, field=auth.FORM_FIELD)
     response.headers["Cache-Control"] = "no-store"
@@ -267,7 +272,7 @@ async def logout_page(request: web.Request) -> web.Response:
 
 async def logout(request: web.Request) -> web.StreamResponse:
     """`POST /logout`"""
-    form, secret = await _form(request), auth.session_secret(request)
+    form, secret = await form_of(request), auth.session_secret(request)
     auth.check_form(request, "logout", secret, form.get(auth.FORM_FIELD))
     await request.app[APP].accounts.logout(secret)
     done = web.Response(status=303, headers={"Location": "/", "Cache-Control": "no-store"})
@@ -275,7 +280,7 @@ async def logout(request: web.Request) -> web.StreamResponse:
     return done
 
 
-async def _form(request: web.Request) -> dict[str, str]:
+async def form_of(request: web.Request) -> dict[str, str]:
     """A small form's text fields."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise Problem(415, "media-type", "Send the form as it stands on the page.")

@@ -43,13 +43,17 @@ class Sheet:
     places: tuple[Block, ...]
     attachments: tuple[Block, ...]
     facts: dict[str, Any] = field(default_factory=dict)
+    correction: Block | None = None
+
+
+_AT_THE_TOP: Final = ("title", "summary", "correction", *META_FIELDS)
 
 
 def sheet(record: RecordView) -> Sheet:
     """Lay a record out: sections in the order of its kind, then what is left, then parts."""
     order = ["body", *(KINDS[record.kind].model_fields if record.kind in KINDS else ())]
     by_name = {f.name: f for f in record.fields}
-    plain = [n for n in by_name if ":" not in n and n not in ("title", "summary", *META_FIELDS)]
+    plain = [n for n in by_name if ":" not in n and n not in _AT_THE_TOP]
     plain.sort(key=lambda n: order.index(n) if n in order else len(order))
     summary = by_name.get("summary")
     return Sheet(
@@ -60,7 +64,17 @@ def sheet(record: RecordView) -> Sheet:
         places=_parts(record, "place"),
         attachments=_parts(record, "attachment"),
         facts={n: _fact(n, by_name[n].value) for n in META_FIELDS if n in by_name and n != "links"},
+        correction=_correction(by_name.get("correction")),
     )
+
+
+def _correction(seen: FieldView | None) -> Block | None:
+    """What readers of an earlier version have to know; of a form of a later version only that there is one."""
+    if seen is None:
+        return None
+    value = seen.value if isinstance(seen.value, Mapping) else {}
+    what = "harm" if value.get("what") == "harm" else "error"
+    return Block(seen.name, seen.label, what, seen.terms, render(text_of(value.get("note"))))
 
 
 def is_long(record: RecordView) -> bool:

@@ -25,6 +25,7 @@ from node.store.port import StoreError, StoreFull
 LOG: Final = logging.getLogger("commonweave.web")
 PROBLEM_JSON: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:commonweave:problem:"
+MAX_WORD_SHOWN: Final = 40  # of a word that is none of those known: enough to see a slip
 MAX_MEMBERS_SHOWN: Final = 20  # enough to mend a form by; a hostile body could have a million
 
 
@@ -72,7 +73,7 @@ def bad_members(error: ValidationError, where: str) -> Problem:
     """422 that names each member and what it has to be."""
     errors = tuple(
         {"member": ".".join(str(p) for p in e["loc"]) or where, "problem": _wrong(e), "remedy": _remedy(e)}
-        for e in error.errors(include_url=False, include_context=True, include_input=False)[:MAX_MEMBERS_SHOWN]
+        for e in error.errors(include_url=False, include_context=True)[:MAX_MEMBERS_SHOWN]
     )
     first = errors[0]
     return Problem(422, "bad-input", f"{where}: {first['member']}: {first['problem']}; {first['remedy']}", {}, errors)
@@ -125,7 +126,9 @@ def _of_http(error: web.HTTPException) -> Problem:
 def _wrong(error: Any) -> str:
     match error["type"]:
         case "enum" | "literal_error":
-            return "this word is not one of those known here"
+            return f"{_short(error['input'])} is not one of the words known here"
+        case "union_tag_invalid":
+            return f"there is no kind {_short((error.get('ctx') or {}).get('tag'))}"
         case "string_too_short" | "too_short":
             return "it is empty, or too short"
         case "string_too_long" | "too_long":
@@ -138,6 +141,12 @@ def _wrong(error: Any) -> str:
             return str(error["msg"])
 
 
+def _short(value: Any) -> str:
+    """Only where a word out of a few was asked for: other values can be what must not be repeated."""
+    text = repr(value)
+    return text if len(text) <= MAX_WORD_SHOWN else text[:MAX_WORD_SHOWN] + "…"
+
+
 def _remedy(error: Any) -> str:
     context = error.get("ctx") or {}
     match error["type"]:
@@ -147,6 +156,8 @@ def _remedy(error: Any) -> str:
             return f"give {context.get('max_length', 'less')} at most"
         case "greater_than_equal" | "less_than_equal":
             return f"{context.get('ge', context.get('le'))} is the {'least' if 'ge' in context else 'most'}"
+        case "union_tag_invalid":
+            return f"use {context.get('expected_tags', 'one that is documented')}"
         case "missing":
             return "add it"
         case "extra_forbidden":

@@ -81,10 +81,14 @@ class SuggestQuery(Given):
 
 
 class ExplainQuery(Given):
-    """For whom: a peer's id or name, member, editor, steward or public; and whose record, as in `OriginQuery`."""
+    """For whom: a peer's id or name, member, editor, steward or public; whose record, as in `OriginQuery`.
+
+    With `field`, for that field alone.
+    """
 
     to: str
     origin: str | None = None
+    field: str | None = None
 
 
 class AttachQuery(Given):
@@ -202,20 +206,3 @@ class PolicyBody(Given):
     """A policy's text, TOML."""
 
     text: str = Field(max_length=MAX_POLICY_BYTES)
-
-
-class AccountBody(Given):
-    """A new account; without a password one is made up."""
-
-    name: str
-    role: Literal["member", "editor", "steward"]
-    password: str | None = None
-
-
-class TokenBody(Given):
-    """A new API token."""
-
-    label: str = Field(min_length=1, max_length=100)
-    account: str
-    scopes: list[Literal["read", "write", "steward", "admin"]] = Field(min_length=1)
-    days: int = Field(default=90, ge=1, le=366)

@@ -8,7 +8,23 @@ from typing import Any, Final
 from aiohttp import web
 
 from node.principal import LOCAL, Principal
-from node.web import api_node, api_records, nodeinfo, operations, pages
+from node.web import (
+    account_pages,
+    api_accounts,
+    api_audit,
+    api_contributors,
+    api_holds,
+    api_node,
+    api_preview,
+    api_proposals,
+    api_records,
+    api_reports,
+    api_words,
+    contributor_pages,
+    nodeinfo,
+    operations,
+    pages,
+)
 from node.web.guards import ErrorPage, add_headers, errors, etag, identify, log_and_count
 from node.web.keys import APP, OPTIONS
 from node.web.metrics import METRICS, Metrics, metrics
@@ -16,7 +32,18 @@ from node.web.openapi import document
 from node.web.options import MAX_JSON_BYTES, WebOptions
 from node.web.ports import AppPort
 
-OPERATIONS: Final = (*api_records.OPERATIONS, *api_node.OPERATIONS)
+OPERATIONS: Final = (
+    *api_records.OPERATIONS,
+    *api_contributors.OPERATIONS,
+    *api_node.OPERATIONS,
+    *api_preview.OPERATIONS,
+    *api_words.OPERATIONS,
+    *api_accounts.OPERATIONS,
+    *api_proposals.OPERATIONS,
+    *api_reports.OPERATIONS,
+    *api_holds.OPERATIONS,
+    *api_audit.OPERATIONS,
+)
 OPENAPI_PATH: Final = operations.PREFIX + "/openapi.json"
 Mount = Callable[[web.Application], None]
 
@@ -25,6 +52,8 @@ def build_web(app: AppPort, options: WebOptions | None = None, mount: Mount | No
     """The public listener: API, pages, probes, and what `mount` adds (the federation's routes)."""
     site = _base(app, options or WebOptions(), None, pages.error_page)
     pages.mount(site)
+    contributor_pages.mount(site)
+    account_pages.mount(site)
     site.router.add_get("/.well-known/nodeinfo", nodeinfo.well_known)
     site.router.add_get("/nodeinfo/2.1", nodeinfo.nodeinfo)
     if mount is not None:

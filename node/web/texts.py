@@ -50,6 +50,20 @@ def accepted(header: str) -> tuple[str, ...]:
     return tuple(tag for _, tag in sorted(weighed, key=lambda pair: pair[0]))
 
 
+_SYSTEMS: Final = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS": "Mac",
+                   "CrOS": "ChromeOS", "Linux": "Linux"}  # fmt: skip
+_BROWSERS: Final = {"Firefox/": "Firefox", "FxiOS/": "Firefox", "Edg": "Edge", "OPR/": "Opera",
+                    "SamsungBrowser/": "Samsung", "CriOS/": "Chrome", "Chrome/": "Chrome",
+                    "Safari/": "Safari"}  # fmt: skip
+
+
+def browser_name(agent: str) -> str:
+    """What a person would call a browser: enough to know one's own phone again, too little to follow it."""
+    browser = next((name for mark, name in _BROWSERS.items() if mark in agent[:MAX_HEADER_CHARS]), "")
+    system = next((name for mark, name in _SYSTEMS.items() if mark in agent[:MAX_HEADER_CHARS]), "")
+    return " · ".join(filter(None, (browser, system)))
+
+
 @lru_cache(256)
 def _locale(tag: str) -> Locale | None:
     try:

@@ -21,6 +21,7 @@ from governance.policy import Facts
 from governance.policy_text import parse_policy
 from governance.terms import ALL_PURPOSES, Terms
 from node.memory import keep_little
+from tests.bench.governing_bench import measure as measure_governing
 from tests.bench.search_bench import run as run_search
 from tests.bench.sync_bench import measure as measure_sync
 
@@ -67,6 +68,7 @@ def measure(chosen: argparse.Namespace, told: Callable[[str], None]) -> dict[str
         large = measure_sync(chosen.scale, told)
         out[f"sync of {chosen.scale:,}"] = asdict(large)
         out["growth"] = {"changes_ratio": round(large.changes_ms / sync.changes_ms, 2)}
+    out[f"governance of {chosen.governed:,}"] = asdict(measure_governing(chosen.governed, told))
     told(f"search over {chosen.documents:,} documents")
     out["search"] = asdict(run_search(chosen.documents))
     return out
@@ -78,12 +80,13 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=10_000, help="records of the first sync")
     parser.add_argument("--scale", type=int, default=100_000, help="records of the second one, which shows growth")
     parser.add_argument("--documents", type=int, default=100_000, help="documents in the index")
+    parser.add_argument("--governed", type=int, default=100_000, help="records of the preview for 20 peers")
     parser.add_argument("--quick", action="store_true", help="a twentieth of everything")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     chosen = parser.parse_args()
     if chosen.quick:
-        chosen.records, chosen.scale, chosen.documents = (
-            n // 20 for n in (chosen.records, chosen.scale, chosen.documents)
+        chosen.records, chosen.scale, chosen.documents, chosen.governed = (
+            n // 20 for n in (chosen.records, chosen.scale, chosen.documents, chosen.governed)
         )
     keep_little()
     console = Console(stderr=True)

@@ -200,6 +200,25 @@ def test_after_a_narrowing_is_confirmed_no_byte_of_the_field_is_left_at_the_hold
     assert b.get("/search", q=_word("Narrowed lessons"))["total"] == 1
 
 
+def test_with_the_next_erasure_no_byte_of_the_words_that_an_edit_replaced_is_left_at_the_holder(pair: Pair) -> None:
+    a, b = pair.a, pair.b
+    rid, texts, _ = _record(pair, "Edited")
+    company = a.publish("Company")
+    b.sync(a)
+    lost = [texts["outcome"], texts["quote:q"]]
+    forms = _forms(lost, pair.disclosures(b, rid))
+    assert len(pair.left(b, forms, _words(lost))) > len(lost)
+    draft = a.get(f"/records/{rid}/draft")
+    draft["fields"]["outcome"] = _text("Edited, another outcome")
+    draft["fields"]["quote:q"]["text"] = _text("Edited, another quote")
+    a.edit(rid, draft)
+    b.sync(a)
+    a.post(f"/records/{company}/withdraw", {"reason": "consent"})
+    wait_for(lambda: a.line(company, b)["confirmed"] == "erased", "the holder has cleared what waited")
+    assert pair.left(b, forms, _words(lost)) == set()
+    assert b.get("/search", q=_word("Edited, another outcome"))["total"] == 1
+
+
 def test_a_narrowing_is_not_confirmed_while_its_bytes_are_still_in_the_log(pair: Pair) -> None:
     if pair.cluster is not None:
         pytest.skip("a snapshot of another program is waited for likewise: tests/contract/store/test_scrub.py")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import count as counted
+from multiprocessing import active_children
 
 HASH_SEED = "0"
 REPORT_EVERY = 100
@@ -42,7 +43,9 @@ def many(first: int, count: int) -> int:
     for done, problem in zip(counted(1), outcomes(first, count), strict=False):
         if problem:
             print(problem, flush=True)
-            os._exit(1)  # the other processes have nothing left to say
+            for process in active_children():  # they have nothing left to say, and would wait for work for ever
+                process.terminate()
+            os._exit(1)
         if done % REPORT_EVERY == 0 or done == count:
             print(f"{done} of {count} schedules hold after {time.monotonic() - began:.0f} s", flush=True)
     return 0

@@ -13,8 +13,9 @@ from governance.record import ContributorLink, Draft
 from governance.terms import DIRECT, NETWORK, NODE, PUBLIC, Purpose, Terms
 from node.agreements import ProposedAgreement
 from node.errors import NodeError
-from node.principal import LOCAL
-from node.store.rows import CircleRow, DraftRow, GrantRow
+from node.principal import LOCAL, Principal
+from node.store.governing import HoldRow
+from node.store.rows import CircleRow, Copy, DraftRow, GrantRow, PeerRow, State
 from tests.simulator.loop import aside
 from tests.simulator.network import Network
 from tests.simulator.nodes import SimNode
@@ -26,6 +27,7 @@ PARTS: Final[dict[str, object]] = {"person:x": {"name": "Xolani"}, "quote:q": {"
 PAUSES_S: Final = (0.0, 0.0, 0.01, 1.0, 40.0)
 SKEWS_S: Final = (0, 0, 25, -25, 500, -500, 9000, -9000, 3 * DAY_S, -3 * DAY_S, 400 * DAY_S, -400 * DAY_S)
 DOWN_S: Final = (0.1, 20.0, 3600.0)
+OWN_HELD: Final = 0.8  # the share of holds on what is ours and others have
 Action = Callable[[SimNode], Coroutine[Any, Any, None]]
 
 
@@ -54,15 +56,25 @@ class Actions:
 
     async def step(self) -> None:
         """One random action, and some time."""
-        actions: list[tuple[int, Action]] = [
-            (14, self.sync), (3, self.publish), (4, self.edit), (3, self.narrow), (2, self.consent),
-            (2, self.withdraw_consent), (3, self.withdraw), (2, self.policy), (4, self.agreement), (3, self.circle),
-            (2, self.days), (2, self.backup), (2, self.restore), (2, self.crash), (2, self.tend), (2, self.partition),
-            (2 * self.wrong_clocks, self.clock),
-        ]  # fmt: skip
+        actions = self.choices()
         action = self.dice.choices([a for _, a in actions], [w for w, _ in actions])[0]
         await action(self.dice.choice(self.nodes))
         await asyncio.sleep(self.dice.choice(PAUSES_S) * self.dice.random())
+
+    def choices(self) -> list[tuple[int, Action]]:
+        """All that can happen, and how often it does."""
+        return [
+            (14, self.sync), (3, self.publish), (4, self.edit), (3, self.narrow), (2, self.consent),
+            (2, self.withdraw_consent), (3, self.withdraw), (2, self.policy), (4, self.agreement), (3, self.circle),
+            (4, self.hold), (2, self.lift),
+            (2, self.days), (2, self.backup), (2, self.restore), (2, self.crash), (2, self.tend), (2, self.partition),
+            (2 * self.wrong_clocks, self.clock),
+        ]  # fmt: skip
+
+    async def steward(self, node: SimNode) -> Principal:
+        """Who decides at a node: without accounts, whoever runs it."""
+        del node
+        return LOCAL
 
     async def attempt(self, node: SimNode, what: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Something that a person does at a node; what the node does not allow is no fault."""
@@ -201,7 +213,8 @@ class Actions:
                 "suspend": one.peers.suspend, "resume": one.peers.resume, "end": one.peers.end,
                 "block": one.peers.block, "unblock": one.peers.unblock,
             }[wanted]  # fmt: skip
-            await self._later(one, said, lambda: self.attempt(one, said, lambda: work(LOCAL, other.id)))
+            who = await self.steward(one)
+            await self._later(one, said, lambda: self.attempt(one, said, lambda: work(who, other.id)))
             return
         proposed = ProposedAgreement(
             purposes=self.PURPOSES,
@@ -224,17 +237,67 @@ class Actions:
         joins = self.dice.random() < 0.5
         async with node.sim_store.look() as tx:
             own = [r for r in await tx.find(CircleRow) if node.id.endswith(r.cid.partition(".")[0])]
+        who = await self.steward(node)
         if not own:
             said = f"{node.name} makes a circle of {len(members)}"
-            view = await self.attempt(node, said, lambda: node.circles.create(LOCAL, "friends", members))
+            view = await self.attempt(node, said, lambda: node.circles.create(who, "friends", members))
             if view is not None and view.cid not in self.circles:
                 self.circles.append(view.cid)
         elif joins:
             said = f"{node.name} adds {one.name} to its circle"
-            await self.attempt(node, said, lambda: node.circles.change(LOCAL, own[0].cid, add=[one.id]))
+            await self.attempt(node, said, lambda: node.circles.change(who, own[0].cid, add=[one.id]))
         else:
             said = f"{node.name} takes {one.name} out of its circle"
-            await self.attempt(node, said, lambda: node.circles.change(LOCAL, own[0].cid, remove=[one.id]))
+            await self.attempt(node, said, lambda: node.circles.change(who, own[0].cid, remove=[one.id]))
+
+    async def hold(self, node: SimNode) -> None:
+        """A steward stops something: mostly a record, of ours or of others."""
+        node = await self._with_copies_out(node)
+        scope = self.dice.choice(("record", "record", "record", "peer", "circle", "all"))
+        target, origin = "", None
+        async with node.sim_store.look() as tx:
+            own = {"own": True} if self.dice.random() < OWN_HELD else {}
+            if scope == "record" and (copies := await tx.find(Copy, {"state": State.LIVE, **own})):
+                copy = self.dice.choice(copies)
+                target, origin = copy.rid, copy.origin
+            elif scope == "peer":
+                target = self.dice.choice(await tx.find(PeerRow)).node_id
+            elif scope == "circle" and (circles := await tx.find(CircleRow)):
+                target = self.dice.choice(circles).cid
+        said = f"{node.name} puts on hold: {scope} {target[-4:]}"
+        if target or scope == "all":
+            who = await self.steward(node)
+            await self.attempt(node, said, lambda: node.holds.hold(who, scope, target, origin=origin))
+
+    async def _with_copies_out(self, node: SimNode) -> SimNode:
+        """Mostly a node that others have copies of: there a hold has something to do."""
+        origins = []
+        for one in self.nodes:
+            async with one.sim_store.look() as tx:
+                origins += [one] * bool(await tx.count(Copy, {"state": State.LIVE, "own": True}))
+        return self.dice.choice(origins) if origins and self.dice.random() < OWN_HELD else node
+
+    async def lift(self, node: SimNode) -> None:
+        for one in (node, *self.nodes):
+            async with one.sim_store.look() as tx:
+                holds = await tx.find(HoldRow, {"lifted_at": None})
+            if holds:
+                hid = self.dice.choice(holds).hid
+                who = await self.steward(one)
+                await self.attempt(one, f"{one.name} lifts a hold", partial(one.holds.lift, who, hid))
+                return
+
+    async def lift_all(self) -> bool:
+        """True if anything was on hold anywhere."""
+        lifted = False
+        for node in self.nodes:
+            async with node.sim_store.look() as tx:
+                holds = await tx.find(HoldRow, {"lifted_at": None})
+            for hold in holds:
+                lifted = True
+                who = await self.steward(node)
+                await self.attempt(node, f"{node.name} lifts a hold", partial(node.holds.lift, who, hold.hid))
+        return lifted
 
     # --- what goes wrong -------------------------------------------------------------------------------------------
 

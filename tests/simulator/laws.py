@@ -10,11 +10,16 @@ from federation.documents import Withdrawal
 from governance.admission import right_to_pass
 from governance.agreement import Phase, keeps_copies
 from governance.gate import Outcome, decide
+from governance.holds import NO_STOPS, Stop
 from node.circles import circle_owner
 from node.copies import Held
+from node.erasure import index_key
 from node.fingerprint import Fingerprint, mark_id
+from node.indexing import VIEWERS
 from node.peerbook import KnownPeer, Situation
 from node.store.rows import CircleRow, Copy, Custody, Entry, Erasure, Offer, PeerRow, State
+from node.support import MAX_HOPS
+from search.query import MAX_LIMIT, make_query
 from tests.world import WorldNode
 
 Key = tuple[str, str]
@@ -51,10 +56,14 @@ def allowed(views: Mapping[str, View], *, generous: bool = False) -> Allowed:
 
 
 def _spread(views: Mapping[str, View], key: Key, own: Held, *, generous: bool) -> Allowed:
-    """Follow one record from its origin until nothing is added."""
+    """Follow one record from its origin until nothing is added: over at most `MAX_HOPS` lines.
+
+    `crossed` are the fewest lines to a node over agreements that let it pass the field on.
+    """
     origin = key[0]
+    line = 0 if generous else 1  # what may be kept came over lines that need not be there any more
     has: dict[str, frozenset[str]] = {origin: frozenset(own.texts)}
-    passing: dict[str, dict[bool, frozenset[str]]] = {}
+    crossed: dict[str, dict[str, int]] = {origin: dict.fromkeys(own.texts, 0)}
     moved = True
     while moved:
         moved = False
@@ -62,16 +71,19 @@ def _spread(views: Mapping[str, View], key: Key, own: Held, *, generous: bool) -
             for taker in views[giver].peers:
                 if taker == origin or taker not in views:
                     continue
-                from_giver = fields if giver == origin else passing.get(giver, {}).get(True, frozenset())
+                lines = crossed.get(giver, {})
+                from_giver = frozenset(n for n, number in lines.items() if number < MAX_HOPS)
                 given = _given(views[giver], views[taker], own, fields, from_giver, generous=generous)
                 if not given:
                     continue
                 clauses = views[taker].peers[giver].clauses
-                may_pass = clauses is not None and clauses.passing_on
-                before = passing.setdefault(taker, {})
-                if not given <= has.get(taker, frozenset()) or not given <= before.get(may_pass, frozenset()):
+                nearer = {}
+                if clauses is not None and clauses.passing_on:
+                    known = crossed.setdefault(taker, {})
+                    nearer = {n: lines[n] + line for n in given if lines[n] + line < known.get(n, MAX_HOPS + 1)}
+                    known.update(nearer)
+                if nearer or not given <= has.get(taker, frozenset()):
                     has[taker] = has.get(taker, frozenset()) | given
-                    before[may_pass] = before.get(may_pass, frozenset()) | given
                     moved = True
     return {(views[node].node.name, key): fields for node, fields in has.items()}
 
@@ -87,16 +99,23 @@ def _given(
     peer, back = giver.peers[taker.node.id], taker.peers.get(giver.node.id)
     if back is None:
         return frozenset()
-    to = peer.recipient
+    to = replace(peer.recipient, held=False)
     kept = generous and peer.clauses is not None and keeps_copies(peer.phase(now), peer.clauses)
     if kept:
         assert peer.clauses is not None
         to = replace(to, phase=Phase.ACTIVE, clauses=replace(peer.clauses, until=None))
-    view = held.view(giver.situation.circles, bool(passable) and not is_origin)
-    decision = decide(view, to, giver.node.core.policy, now)
+    view = held.view(
+        giver.situation.circles,
+        bool(passable) and not is_origin,
+        stops=NO_STOPS,
+        released=giver.situation.released(row),
+    )
+    decision = decide(view, to, giver.situation.policy, now)
     given = decision.fields & passable
     if decision.outcome is not Outcome.SHARE or "title" not in given:
         return frozenset()
+    # Only the taker may know of the end: the giver was put back to a backup of before, and shows an active agreement.
+    kept = kept or (generous and keeps_copies(back.phase(taker.situation.now), back.clauses))
     if back.phase(taker.situation.now) is not Phase.ACTIVE and not kept:
         return frozenset()
     given = frozenset(n for n in given if not own.terms[n].ended(taker.situation.now))  # by its own clock
@@ -117,6 +136,30 @@ def _given(
 
 async def views_of(nodes: Sequence[WorldNode]) -> dict[str, View]:
     return {node.id: await look(node) for node in nodes}
+
+
+def is_disturbed(views: Mapping[str, View], key: Key) -> bool:
+    """True if a hold somewhere stands in the way of a record."""
+    for view in views.values():
+        held, stops = view.live.get(key), view.situation.stops
+        if held is not None and (held.stop(stops) is not None or stops.peers):
+            return True
+    return False
+
+
+def _hold_problems(views: Mapping[str, View], here: View) -> list[str]:
+    """At rest, copies are hidden by the word of their origin exactly while it has them on hold."""
+    out = []
+    for (origin, rid), held in here.live.items():
+        theirs = views[origin].situation.stops
+        if held.row.own:
+            continue
+        wanted = here.node.id in theirs.peers or held.stop(theirs) is Stop.HERE
+        asked = replace(here.situation.stops, everything=False, records=frozenset(), circles=frozenset())
+        if (held.stop(asked) is not None) != wanted:
+            state = "is on hold at its origin and not hidden" if wanted else "is hidden, but not on hold at its origin"
+            out.append(f"{rid} at {here.node.name} {state}")
+    return out
 
 
 @dataclass
@@ -142,6 +185,8 @@ class Watcher:
             for key in sorted(keys):
                 has = frozenset(view.live[key].texts) if key in view.live else frozenset()
                 least, limit = wanted.get((name, key), frozenset()), most.get((name, key), frozenset())
+                if is_disturbed(views, key):  # nothing new comes during a hold, and what is there may be of before
+                    least = frozenset()
                 if not least <= has <= limit:
                     problems.append(f"{name} holds {sorted(has)} of {key}; allowed are {sorted(least)}")
                 origin = views.get(key[0])
@@ -150,6 +195,7 @@ class Watcher:
                 if has and current and view.live[key].row.vid != views[key[0]].live[key].row.vid:
                     problems.append(f"{name} holds version {view.live[key].row.ver} of {key}, not the latest")
             problems += [f"{name} holds the withdrawn {k}" for k in view.live if k in self.withdrawn]
+            problems += _hold_problems(views, view)
         problems += await self._circle_problems()
         assert not problems, "\n".join(problems)
 
@@ -174,6 +220,23 @@ class Watcher:
 async def circles_of(node: WorldNode) -> list[CircleRow]:
     async with node.core.store.read() as tx:
         return await tx.find(CircleRow)
+
+
+async def check_index(node: WorldNode) -> None:
+    """Each class of viewer finds what the gate shows it now, and nothing else."""
+    async with node.core.store.read() as tx:
+        situation = await node.core.situation(tx)
+        rows = await tx.find(Copy, {"state": State.LIVE})
+        passing = await node.core.passing(tx, situation, rows)
+    for viewer, recipient in VIEWERS:
+        shown = {
+            index_key(row)
+            for row in rows
+            if node.readings.decide(Held.read(row), recipient, situation, passing).outcome is Outcome.SHARE
+        }
+        found = node.engine.search(make_query("", limit=MAX_LIMIT), viewer, situation.now)
+        assert len(rows) <= MAX_LIMIT, "a page of results has to hold them all"
+        assert set(found.keys) == shown, f"{node.name} finds {set(found.keys) ^ shown} otherwise than {viewer} sees"
 
 
 async def check_sums(node: WorldNode) -> None:

@@ -6,7 +6,7 @@ A node here opens sessions by its own `Syncing`, answers by its own routes, and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -15,23 +15,35 @@ from typing import Any, Final, TypeVar, cast
 import aiohttp
 
 from federation.client import Signer
+from federation.messages import Page
 from federation.routes import federation_routes
 from governance.agreement import Phase
+from governance.proposal import Rules
 from node.agreements import ProposedAgreement
 from node.attaching import Attachments
+from node.audit import Auditing
+from node.contributing import Contributing
+from node.core import Core
 from node.erasure import Eraser
 from node.errors import NodeError
+from node.holding import Holds
 from node.hosting import Hosting
+from node.keyring import Keyring
 from node.lines import Lines
+from node.overdue import Overdue
 from node.peerbook import write_history
 from node.peers import Peers
 from node.policies import Policies
 from node.principal import LOCAL
+from node.proposals.wiring import open_proposals
+from node.reports import Reports
+from node.sharing import Sharing
 from node.store.memory import Before, MemoryReader, MemoryWriter
 from node.store.rows import PeerRow
 from node.syncing import Pace, Syncing
 from node.tracing import Tracing
 from node.upkeep import Upkeep
+from search.memory_engine import MemoryEngine
 from tests.simulator.loop import VirtualLoop, owned
 from tests.simulator.network import Endpoint, Network, Wire
 from tests.world import START, FragileStore, GivenPolicies, NoSchedule, Snapshot, VirtualClock, WorldNode
@@ -104,15 +116,37 @@ class SimStore(FragileStore):
         return super().read()
 
 
+def _unheard(keys: Keyring) -> None:
+    del keys
+
+
+class TellingSharing(Sharing):
+    """Says what it hands over, in the moment in which that is committed."""
+
+    def __init__(self, core: Core, page_records: int, told: Callable[[int, Page], None]) -> None:
+        super().__init__(core, page_records=page_records)
+        self._told = told
+
+    async def page(self, peer_id: int, after: int) -> Page:
+        page = await super().page(peer_id, after)
+        self._told(peer_id, page)
+        return page
+
+
 class SimNode(WorldNode):
     """One node and its process, which may be up or down."""
 
-    def __init__(self, name: str, seed: int, network: Network, dice: Random) -> None:
+    def __init__(self, name: str, seed: int, network: Network, dice: Random, store: SimStore | None = None) -> None:
+        """With a `store` of its own the node is whole: it has an index too, which outlives its process as that does."""
         self.network = network
+        self.whole = store is not None
+        self._kept_index = MemoryEngine()
         self.up = True
         self.restored = 0
+        self.rules = Rules()  # of proposals here; what another process of this node was started with
         self.died: Callable[[], object] | None = None
-        store = SimStore(dice)
+        self.handed: Callable[[int, Page], None] = lambda peer_id, page: None
+        store = store or SimStore(dice)
         store.killed = self.kill
         super().__init__(name, seed, SimClock(), store)
         network.stations[f"{name}.example"] = self
@@ -120,23 +154,49 @@ class SimNode(WorldNode):
     def _wire(self) -> None:
         super()._wire()
         core = self.core
-        self.eraser = Eraser(core, NO_FILES, [])  # the index is proved elsewhere; here it would only cost time
-        self.upkeep = Upkeep(
-            core, cast(Policies, GivenPolicies()), self.eraser, self.indexing, cast(Syncing, NoSchedule()), self._shelf
-        )
+        self.eraser = Eraser(core, NO_FILES, [self._clear_index] if self.whole else [])  # an index costs time
         signer = Signer(core.node_id, core.keys.request_kid, core.keys.request, core.now, core.entropy.draw)
         lines = Lines(cast(aiohttp.ClientSession, Wire(self.network, self)), signer)
         self.peers = Peers(core, lines)
         self.tracing = Tracing(core, self.readings, self.sharing, self.peers)
+        self._wire_governance(core)
+        also = (Overdue(core, self.peers).settle, self.proposals.tend)
+        self.upkeep = Upkeep(
+            core, cast(Policies, GivenPolicies()), self.eraser, self.indexing, cast(Syncing, NoSchedule()), self._shelf,
+            also,
+        )  # fmt: skip
+        self.audit = Auditing(core, self.upkeep.audit_log, self.peers)
         files = Attachments(core, self.readings, self.library, self.sharing, NO_FILES, 1)
         self.syncing = Syncing(core, self.sides, self.sharing, lines, self.peers, files, Pace())
         self.syncing.before = self.eraser.run
         self.host = Hosting(core, signer, {f"{self.name}.example"}, self.sides, self.peers, files)
         self._routes = [(r.method, r.path.split("/"), r.handler) for r in federation_routes(self.host)]
 
+    def _wire_governance(self, core: Core) -> None:
+        # No schedule rotates keys, so there are no files of them, and nobody who has to hear of others.
+        self.proposals = open_proposals(core, self.peers, self.circles, NO_FILES, _unheard, self.rules, {})
+        self.holds = Holds(core, self.readings, self.peers, self.indexing)
+        self.contributing = Contributing(core, self.readings)
+        self.reports = Reports(core, self.readings)
+
+    def _sharing(self) -> Sharing:
+        return TellingSharing(self.core, self.page_records, self._tell)
+
+    def _tell(self, peer_id: int, page: Page) -> None:
+        self.handed(peer_id, page)
+
+    def _index(self) -> MemoryEngine:
+        return self._kept_index
+
+    async def _clear_index(self, keys: Sequence[str]) -> None:
+        """As `Indexing.erase`, whose thread would wait for the loop; this engine has no neighbours to write again."""
+        async with self.indexing._lock:
+            now = await self.indexing._fetch(keys)
+            self.engine.erase(keys, lambda wanted: [entry for entry in now if entry.key in wanted])
+
     async def tend(self) -> None:
         """What the background does between sessions."""
-        await self.upkeep.settle()
+        await (self.upkeep.catch_up if self.whole else self.upkeep.settle)()
 
     @property
     def sim_store(self) -> SimStore:

@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from node.agreements import ProposedAgreement
 from node.errors import NodeError
-from tests.simulator.actions import Actions
-from tests.simulator.laws import Watcher, check_sums
+from tests.simulator.governed import CouncilWatch
+from tests.simulator.governing import Governing
+from tests.simulator.laws import Watcher, check_index, check_sums
 from tests.simulator.loop import run
 from tests.simulator.network import Network, Weather
 from tests.simulator.nodes import NAMES, SimNode
+from tests.simulator.twofold import TwofoldStore
 from tests.simulator.watch import Watch
 
 STEPS: Final = 20
+MORE_STEPS: Final = 20  # where stewards decide: much of what they do is talk
+GOVERNED: Final = 0.4  # the share of worlds in which they do
 NODES: Final = (10, 10, 10, 11, 12)
 ROUNDS: Final = 30
+WHOLE_EVERY: Final = 50  # seeds: such a world has its rows in SQLite files and an index, and takes some seconds
 DAY_S: Final = 86_400
 
 
-class Schedule(Actions):
+class Schedule(Governing):
     """A run of one seed. `log` says what was done, so that a failure can be read."""
 
-    def __init__(self, seed: int, steps: int = STEPS) -> None:
+    def __init__(self, seed: int, steps: int = STEPS, folder: Path | None = None) -> None:
         super().__init__(Random(seed))
+        self.folder = folder
         self.seed = seed
         self.steps = steps
 
     async def run(self) -> None:
         """Act at random, then come to rest, and look."""
         await self._begin()
-        for _ in range(self.steps):
+        for _ in range(self.steps + MORE_STEPS * self.governed):
             await self.step()
             self.watch.check()
         await self.rest()
@@ -40,8 +48,9 @@ class Schedule(Actions):
     async def _begin(self) -> None:
         self.network = Network(self.dice)
         count = self.dice.choice(NODES)
-        self.nodes = [SimNode(name, self.seed, self.network, self.dice) for name in NAMES[:count]]
-        self.watch = Watch(self.nodes)
+        self.nodes = [SimNode(n, self.seed, self.network, self.dice, self._store(n)) for n in NAMES[:count]]
+        self.governed = self.dice.random() < GOVERNED
+        self.watch = CouncilWatch(self.nodes) if self.governed else Watch(self.nodes)
         self.wrong_clocks = self.dice.random() < 0.4
         if self.wrong_clocks:
             for node in self.dice.sample(self.nodes, 2):
@@ -55,10 +64,14 @@ class Schedule(Actions):
         await asyncio.gather(*[self._link(self.nodes[a], self.nodes[b]) for a, b in self.links])
         for node in self.dice.sample(self.nodes, 3):
             await self.circle(node)
-        for node in self.dice.sample(self.nodes, 3):
+        if self.governed:
+            await self.ask_contributors()
+        for node in self.dice.sample(self.nodes, 5 if self.governed else 3):
             await self.publish(node)
         for one, other in self.pairs():
             await self.visit(one, other)
+        if self.governed:
+            await self.set_up_governing()
         self.network.weather = Weather(
             self.dice.choice((0.0, 0.02, 0.1)), self.dice.choice((0.0, 0.05)), self.dice.choice((0.05, 1.0, 8.0))
         )
@@ -66,6 +79,10 @@ class Schedule(Actions):
         for node in self.nodes:
             node.sim_store.crowded = crowded
         self.say(f"{self.network.weather}, crowded={crowded}")
+
+    def _store(self, name: str) -> TwofoldStore | None:
+        """Where the rows of a node lie, if not only in memory."""
+        return None if self.folder is None else TwofoldStore(self.dice, self.folder / f"{name}.db")
 
     async def _link(self, one: SimNode, other: SimNode) -> None:
         terms = ProposedAgreement(
@@ -86,12 +103,27 @@ class Schedule(Actions):
         await self.calm()
         watcher = Watcher(self.nodes)
         await watcher.remember_withdrawn()
+        await self._look(watcher)
+        held = await self.lift_all()  # what a hold kept back comes, and nothing was lost by it
+        if self.governed:
+            await self.decide_all()
+        if held or self.governed:
+            await watcher.remember_withdrawn()
+            await self._look(watcher)
+        self.check_sessions()
+
+    async def _look(self, watcher: Watcher) -> None:
         await self.quiet()
         self.watch.check()
         await watcher.check_rest()
+        if isinstance(self.watch, CouncilWatch):
+            await self.watch.check_rest()
         for node in self.nodes:
             await check_sums(node)
-        self.check_sessions()
+            if isinstance(node.sim_store, TwofoldStore):
+                await node.inside(node.tend)  # the index follows what was the last to change
+                await check_index(node)
+                await node.sim_store.check_file()
 
     async def calm(self) -> None:
         """Lines, clocks and nodes are well again, and what hangs has ended."""
@@ -152,7 +184,12 @@ def _graph(dice: Random, count: int) -> list[tuple[int, int]]:
 
 def replay(seed: int, steps: int = STEPS) -> list[str]:
     """Run a seed; an error carries the log."""
-    schedule = Schedule(seed, steps)
+    with TemporaryDirectory() as folder:
+        return _replay(Schedule(seed, steps, None if seed % WHOLE_EVERY else Path(folder)))
+
+
+def _replay(schedule: Schedule) -> list[str]:
+    seed, steps = schedule.seed, schedule.steps
     try:
         run(schedule.run())
     except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -12,11 +12,12 @@ from governance.agreement import Phase
 from governance.terms import Purpose
 from node.agreements import ProposedAgreement
 from node.principal import LOCAL
-from node.store.rows import Quarantined
+from node.store.rows import Copy, Quarantined
+from tests.simulator.laws import check_sums
 from tests.simulator.loop import run
 from tests.simulator.network import Network
 from tests.simulator.nodes import SimNode
-from tests.world import START, draft
+from tests.world import START, draft, terms
 
 DAY_S: Final = 86_400
 YEARS_S: Final = 400 * DAY_S
@@ -85,5 +86,90 @@ def test_a_peer_that_does_not_accept_us_is_told_in_words_though_both_clocks_agre
         row = await ana.row_of(bao)
         assert row is not None
         assert (row.phase, row.failures) == (Phase.ACTIVE, 1)
+
+    run(story())
+
+
+def _counted(node: SimNode) -> list[int]:
+    return [cast(Copy, c).change_seq for c in node.sim_store.tables[Copy].rows.values()]
+
+
+@pytest.mark.parametrize("drops_it", ["as it comes", "later"])
+@pytest.mark.parametrize("opened_by", [0, 1])
+def test_a_receiver_whose_clock_is_ahead_does_not_fetch_an_ended_field_anew_in_every_session(
+    drops_it: str, opened_by: int
+) -> None:
+    async def story() -> None:
+        _, ana, bao = await _met(0)
+        here, there = ((ana, bao), (bao, ana))[opened_by]
+        until = ana.core.now() + DAY_S
+        await ana.library.create(LOCAL, draft(field_terms={"body": terms("network", until=until)}))
+        if drops_it == "later":
+            await here.visit(there)
+        bao.clock.skew_s = 3 * DAY_S
+        await bao.tend()
+        await here.visit(there)
+        seqs = _counted(bao)
+        (held,) = (await bao.live()).values()
+        assert "body" not in held.texts
+
+        for _ in range(3):
+            await here.visit(there)
+            await bao.tend()
+        assert _counted(bao) == seqs
+        await check_sums(bao)
+
+    run(story())
+
+
+@pytest.mark.parametrize("drops_it", ["as it comes", "later"])
+@pytest.mark.parametrize("opened_by", [0, 1])
+def test_a_receiver_whose_clock_is_set_back_fetches_what_has_not_ended_after_all(drops_it: str, opened_by: int) -> None:
+    async def story() -> None:
+        _, ana, bao = await _met(0)
+        here, there = ((ana, bao), (bao, ana))[opened_by]
+        until = ana.core.now() + DAY_S
+        await ana.library.create(LOCAL, draft(field_terms={"body": terms("network", until=until)}))
+        if drops_it == "later":
+            await here.visit(there)
+        bao.clock.skew_s = 3 * DAY_S
+        await bao.tend()
+        await here.visit(there)
+
+        bao.clock.skew_s = 0
+        await bao.tend()
+        await here.visit(there)
+
+        (held,) = (await bao.live()).values()
+        assert "body" in held.texts
+        await check_sums(bao)
+        seqs = _counted(bao)
+        await asyncio.sleep(2 * DAY_S)  # and at its end it goes
+        await bao.tend()
+        await ana.tend()
+        await here.visit(there)
+        (held,) = (await bao.live()).values()
+        assert "body" not in held.texts
+        assert _counted(bao) != seqs
+
+    run(story())
+
+
+def test_what_had_ended_by_a_fast_clock_alone_is_told_once_the_clock_is_right() -> None:
+    async def story() -> None:
+        _, ana, bao = await _met(3 * DAY_S)
+        until = ana.clock.now() + DAY_S
+        await bao.library.create(LOCAL, draft("Of bao", field_terms={"body": terms(until=until)}))
+        await bao.tend()
+        assert await ana.visit(bao) == ""
+        (held,) = (await ana.live()).values()
+        assert "body" not in held.texts
+
+        bao.clock.skew_s = 0
+        await bao.tend()
+        assert await ana.visit(bao) == ""
+
+        (held,) = (await ana.live()).values()
+        assert "body" in held.texts
 
     run(story())

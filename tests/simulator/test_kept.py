@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from federation.documents import Manifest, ManifestItem
@@ -11,6 +12,7 @@ from governance.terms import NODE
 from node.principal import LOCAL
 from node.store.governing import Audit
 from node.store.rows import Quarantined
+from tests.simulator.laws import Watcher
 from tests.world import Bond, World, WorldNode, draft, terms
 
 LINE = ((0, 1),)
@@ -66,6 +68,41 @@ async def test_a_narrowing_after_an_edit_leaves_only_what_is_the_same() -> None:
     await world.quiet()
 
     assert set(await words(bao, rid)) == {"title"}
+
+
+async def test_what_was_taken_after_the_end_and_not_confirmed_is_not_counted_as_lost() -> None:
+    world, ana, bao, rid = await kept()
+    before = await words(bao, rid)
+    await ana.library.narrow(LOCAL, rid, terms(NODE), ["body"])
+    sender, receiver = await ana.peer(bao), await bao.peer(ana)
+
+    await ana.sharing.ready(sender.id)
+    page = await ana.sharing.page(sender.id, receiver.cursor)
+    assert page.entries
+    await bao.intake.take(receiver.id, page)  # its answer is still on its way when another session begins
+    await world.quiet()
+
+    assert await words(bao, rid) == {n: v for n, v in before.items() if n != "body"}
+    assert (await ana.peer(bao)).put_count == 1
+
+
+async def test_who_ended_and_may_keep_keeps_although_the_other_side_lost_the_end_with_its_disk() -> None:
+    world = await World.make(34, 2, LINE, Bond(keep=True))
+    ana, bao = world.nodes
+    rid = await world.publish(ana)
+    await world.quiet()
+    before = await words(bao, rid)
+    world.bonds.clear()  # ana is put back to a backup of before the end: only bao knows of it
+    async with bao.core.store.write() as tx:
+        await tx.put(replace(await bao.peer(ana), phase=Phase.ENDED))
+
+    later = await world.publish(ana, "Later")
+    await ana.library.narrow(LOCAL, rid, terms(NODE), ["body"])
+    await world.quiet()
+
+    assert await words(bao, rid) == {n: v for n, v in before.items() if n != "body"}
+    assert not await words(bao, later)
+    await Watcher(world.nodes).check_rest()
 
 
 async def test_an_end_comes_before_what_was_decided_and_never_sent() -> None:

@@ -8,7 +8,8 @@ from federation.effects import Which
 from governance.agreement import Phase
 from node.principal import LOCAL
 from node.store.rows import CircleRow, Copy, Custody, Entry, Offer, PeerRow, State
-from tests.simulator.laws import Watcher, check_sums
+from node.support import MAX_HOPS
+from tests.simulator.laws import Watcher, check_sums, circles_of
 from tests.world import POLICIES, Bond, World, WorldNode, draft, set_policy, terms
 
 ROW = ((0, 1), (1, 2), (2, 3))
@@ -47,6 +48,39 @@ async def test_a_record_reaches_everybody_through_relays_and_narrowing_takes_it_
     await rest(world)
 
     assert await holders(world, rid) == "a"
+
+
+async def test_a_record_goes_over_as_many_lines_as_support_is_counted_for_and_no_farther() -> None:
+    last = MAX_HOPS + 1
+    world = await World.make(33, last + 1, tuple((n, n + 1) for n in range(last)))
+    await world.publish(world.nodes[0])
+
+    await rest(world)
+
+    assert [len(await n.live()) for n in world.nodes] == [1] * (MAX_HOPS + 1) + [0]
+
+
+@pytest.mark.parametrize("restored", [0, 1])
+@pytest.mark.parametrize("opened_by", [0, 1])
+async def test_after_a_backup_the_latest_roster_comes_whoever_opens_the_line(restored: int, opened_by: int) -> None:
+    world = await World.make(34, 2, ((0, 1),))
+    ana, bao = world.nodes
+    here, there = world.nodes[opened_by], world.nodes[1 - opened_by]
+    circle = await ana.circles.create(LOCAL, "friends", [ana.id, bao.id])
+    await world.session(here, there)
+    await world.session(there, here)
+    backup = world.nodes[restored].store.snapshot()
+    await ana.circles.change(LOCAL, circle.cid, add=["did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"])
+    await world.session(here, there)
+    await world.session(there, here)
+
+    world.nodes[restored].put_back(backup)
+    for _ in range(3):
+        await world.session(here, there)
+
+    (first,), (second,) = [await circles_of(n) for n in world.nodes]
+    assert first.roster == second.roster
+    assert first.seq >= 2
 
 
 @pytest.mark.parametrize("links", [ROW, RING, ((0, 1), (1, 2), (2, 3), (3, 1))])

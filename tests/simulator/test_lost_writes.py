@@ -18,8 +18,10 @@ from federation.routes import federation_routes
 from governance.agreement import Phase
 from governance.terms import Purpose
 from node.agreements import ProposedAgreement
+from node.audit_log import newest_checkpoint
 from node.errors import NodeError
 from node.principal import LOCAL
+from node.store.governing import Witnessed
 from tests.simulator.loop import run
 from tests.simulator.network import Message, Network
 from tests.simulator.nodes import SimNode
@@ -33,7 +35,7 @@ BY_EFFECT: Final = {
     "Fetch": ("GET", "/feed"), "Push": ("POST", "/feed"), "SendAck": ("POST", "/ack"), "Collect": ("GET", "/mail"),
     "Reconcile": ("POST", "/reconcile/{which}"), "SwapMarks": ("POST", "/marks"),
 }  # fmt: skip
-BY_STEP: Final = {("POST", "/agreement"), ("POST", "/notice")}
+BY_STEP: Final = {("POST", "/agreement"), ("POST", "/notice"), ("POST", "/checkpoint")}
 Pair = tuple[SimNode, SimNode]
 
 
@@ -68,11 +70,20 @@ async def end(nodes: Pair) -> None:
     await nodes[0].inside(lambda: nodes[0].peers.end(LOCAL, nodes[1].id))
 
 
+async def witness(nodes: Pair) -> None:
+    for node in nodes:
+        async with node.sim_store.write() as tx:
+            await node.core.audit(tx, "amal", "test.done")
+        await node.upkeep.audit_log.follow()
+    await nodes[0].visit(nodes[1])
+
+
 STEPS: Final[dict[str, tuple[Callable[[Pair], Awaitable[None]], Phase]]] = {
     "agree again": (agree_again, Phase.ACTIVE),
     "suspend": (suspend, Phase.SUSPENDED),
     "suspend and resume": (suspend_and_resume, Phase.ACTIVE),
     "end": (end, Phase.ENDED),
+    "witness": (witness, Phase.ACTIVE),
 }
 
 
@@ -110,6 +121,15 @@ async def settle(nodes: Pair) -> None:
             continue
 
 
+async def has_witnessed(here: SimNode, there: SimNode) -> bool:
+    """True if we hold the newest head of the other's log, where it has one, and nothing against it."""
+    async with there.sim_store.look() as tx:
+        newest = await newest_checkpoint(tx)
+    async with here.sim_store.look() as tx:
+        known = await tx.get(Witnessed, there.id)
+    return newest is None or (known is not None and (known.size, known.alarm) == (newest.size, ""))
+
+
 async def struck(step: str, at: int, what: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """What was asked for, and where both sides are in the end."""
     network, nodes = pair()
@@ -125,6 +145,7 @@ async def struck(step: str, at: int, what: str) -> tuple[list[str], list[tuple[s
         ends.append(
             (row.phase, sorted(json.loads(row.agreement or "[]")))
         )  # each side may list its own signature first
+        assert await has_witnessed(here, there)
     return striker.paths, ends
 
 

@@ -19,17 +19,18 @@ from node.accounts import (
     MIN_PASSWORD_CHARS,
     MODERATE,
     SESSION_S,
-    Accounts,
     Brake,
     Hasher,
     LoginFailed,
+    Source,
     TooManyAttempts,
 )
 from node.errors import BadInput, NotAllowed, NotFound, NotNow
 from node.principal import LOCAL, ROLE_SCOPES, Principal
 from node.store.governing import Account, Audit, Token
 from node.store.memory import MemoryStore
-from tests.unit.web.fakes import CHEAP, FakeClock, FakeEntropy
+from tests.unit.web.fake_accounts import CHEAP, accounts_on
+from tests.unit.web.fakes import FakeClock, FakeEntropy
 
 PASSWORD = "correct horse battery"
 
@@ -38,7 +39,7 @@ class Fixture:
     def __init__(self) -> None:
         self.store, self.clock, self.entropy = MemoryStore(), FakeClock(), FakeEntropy()
         self.hasher = Hasher(self.entropy, CHEAP)
-        self.accounts = Accounts(self.store, self.clock, self.entropy, self.hasher)
+        self.accounts = accounts_on(self.store, self.clock, self.entropy, self.hasher)
 
 
 @pytest.fixture
@@ -49,9 +50,9 @@ async def f() -> Fixture:
 
 
 async def test_the_store_holds_only_hashes_of_passwords_and_secrets(f: Fixture) -> None:
-    secret, _ = await f.accounts.login("amal", PASSWORD, "a")
+    secret = (await f.accounts.login("amal", PASSWORD, "a")).secret
     async with f.store.read() as tx:
-        (account,), (token,) = await tx.find(Account), await tx.find(Token)
+        (account,), (token,) = await tx.find(Account), await tx.find(Token, {"kind": "session"})
     assert account.password.startswith("$argon2id$")
     assert PASSWORD not in repr(account)
     assert token.hash == hashlib.sha256(secret.encode()).digest()
@@ -59,8 +60,8 @@ async def test_the_store_holds_only_hashes_of_passwords_and_secrets(f: Fixture) 
 
 
 async def test_a_login_gives_the_roles_scopes_and_viewer(f: Fixture) -> None:
-    _, who = await f.accounts.login(" AMAL ", PASSWORD, "a")
-    assert who == Principal("amal", Member(Role.EDITOR, "amal"), ROLE_SCOPES[Role.EDITOR])
+    who = (await f.accounts.login(" AMAL ", PASSWORD, "a")).who
+    assert who == Principal("amal", Member(Role.EDITOR, "amal"), ROLE_SCOPES[Role.EDITOR], "amal")
 
 
 async def test_unknown_name_wrong_password_and_shut_account_say_the_same(f: Fixture) -> None:
@@ -102,31 +103,31 @@ async def test_repeated_failures_pause_that_account_and_address_only(f: Fixture)
     with pytest.raises(TooManyAttempts) as caught:
         await f.accounts.login("amal", PASSWORD, "attacker")
     assert 0 < caught.value.retry_after_s <= MAX_PAUSE_S
-    assert (await f.accounts.login("amal", PASSWORD, "home"))[1].actor == "amal"
-    assert (await f.accounts.login("badr", PASSWORD, "attacker"))[1].actor == "badr"
+    assert (await f.accounts.login("amal", PASSWORD, "home")).who.actor == "amal"
+    assert (await f.accounts.login("badr", PASSWORD, "attacker")).who.actor == "badr"
     f.clock.at += caught.value.retry_after_s
-    assert (await f.accounts.login("amal", PASSWORD, "attacker"))[1].actor == "amal"
+    assert (await f.accounts.login("amal", PASSWORD, "attacker")).who.actor == "amal"
 
 
 def test_the_pause_doubles_and_has_a_ceiling() -> None:
-    brake, waits = Brake(), []
+    brake, now, waits = Brake(), 0, []
     for _ in range(FREE_FAILURES + 12):
-        brake.failed("a", "b", 0)
         try:
-            brake.check("a", "b", 0)
-            waits.append(0)
+            brake.begin("a", Source("b", True), now)
         except TooManyAttempts as error:
             waits.append(error.retry_after_s)
-    assert waits[: FREE_FAILURES - 1] == [0] * (FREE_FAILURES - 1)
-    assert waits[FREE_FAILURES] == 2 * waits[FREE_FAILURES - 1]
+            now += error.retry_after_s
+            brake.begin("a", Source("b", True), now)
+    assert waits[:3] == [2, 4, 8]
+    assert waits == sorted(waits)
     assert max(waits) == MAX_PAUSE_S
 
 
 def test_failures_of_many_addresses_cannot_fill_the_memory() -> None:
     brake = Brake()
     for i in range(MAX_TRACKED + 50):
-        brake.failed("a", str(i), 0)
-    assert len(brake._failures) == MAX_TRACKED
+        brake.begin(str(i), Source(str(i)), 0)
+    assert brake.tracked == 2 * MAX_TRACKED
 
 
 async def test_a_flood_of_logins_is_turned_away_instead_of_filling_the_memory(f: Fixture) -> None:
@@ -138,8 +139,8 @@ async def test_a_flood_of_logins_is_turned_away_instead_of_filling_the_memory(f:
 
 
 async def test_a_session_ends_with_its_time_its_logout_and_its_account(f: Fixture) -> None:
-    first, _ = await f.accounts.login("amal", PASSWORD, "a")
-    second, _ = await f.accounts.login("amal", PASSWORD, "a")
+    first = (await f.accounts.login("amal", PASSWORD, "a")).secret
+    second = (await f.accounts.login("amal", PASSWORD, "a")).secret
     await f.accounts.logout(first)
     assert await f.accounts.session(first) is None
     assert await f.accounts.session(second) is not None
@@ -147,13 +148,13 @@ async def test_a_session_ends_with_its_time_its_logout_and_its_account(f: Fixtur
     assert await f.accounts.session(second) is not None
     f.clock.at += 1
     assert await f.accounts.session(second) is None
-    third, _ = await f.accounts.login("amal", PASSWORD, "a")
+    third = (await f.accounts.login("amal", PASSWORD, "a")).secret
     await f.accounts.disable(LOCAL, "amal")
     assert await f.accounts.session(third) is None
 
 
 async def test_a_session_is_no_token_and_a_token_is_no_session(f: Fixture) -> None:
-    secret, _ = await f.accounts.login("amal", PASSWORD, "a")
+    secret = (await f.accounts.login("amal", PASSWORD, "a")).secret
     token = (await f.accounts.token(LOCAL, "t", "amal", ["read"], 1)).secret or ""
     assert await f.accounts.bearer(secret) is None
     assert await f.accounts.session(token) is None
@@ -216,13 +217,13 @@ async def test_a_made_up_password_is_told_once_and_works(f: Fixture) -> None:
     made = await f.accounts.add(LOCAL, "new", "member")
     assert made.password is not None
     assert len(made.password) == 24
-    assert (await f.accounts.login("new", made.password, "a"))[1].actor == "new"
+    assert (await f.accounts.login("new", made.password, "a")).who.actor == "new"
     assert [a.password for a in await f.accounts.list(LOCAL)] == [None, None]
 
 
 async def test_letters_typed_on_another_keyboard_are_the_same_password(f: Fixture) -> None:
     await f.accounts.add(LOCAL, "jose", "member", "caf\u00e9 con leche")
-    assert (await f.accounts.login("jose", "cafe\u0301 con leche", "a"))[1].actor == "jose"
+    assert (await f.accounts.login("jose", "cafe\u0301 con leche", "a")).who.actor == "jose"
 
 
 async def test_a_password_that_cannot_be_utf8_is_merely_wrong(f: Fixture) -> None:

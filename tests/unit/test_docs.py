@@ -18,11 +18,14 @@ from pydantic import BaseModel
 
 from config.load import sections
 from config.settings import Database
+from federation.checkpoint import Head, sign_head
 from federation.documents import Agreement, SignedDocument
 from federation.errors import Code
 from federation.jws import Typ
-from federation.messages import Ack, Circle, Drop, Page, Put, Refused, Retract, Withdraw, write_ack, write_page
+from federation.keys import SigningKey, node_id_of
+from federation.messages import Ack, Circle, Drop, Hiding, Page, Put, Refused, Retract, Withdraw, write_ack, write_page
 from federation.routes import Host, federation_routes
+from federation.witness import Shown, write_shown
 from governance.admission import NotAdmitted
 from governance.kinds import KINDS
 from governance.record import COMMON_FIELDS
@@ -34,7 +37,8 @@ PROTOCOL: Final = ROOT / "docs" / "protocol.md"
 OUTSIDE: Final = {".venv", "node_modules", ".git", "build", "demo-data"}
 FEDERATION_PARTS: Final = (
     "encoding", "keys", "jws", "claims", "envelope", "documents", "identity", "httpsig", "messages", "effects",
-    "exchange", "negentropy", "client", "routes", "words",
+    "exchange", "negentropy", "client", "routes", "words", "letters", "hides", "proofs",
+    "merkle", "checkpoint", "transcript", "witness",
 )  # fmt: skip
 _LINK: Final = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE: Final = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
@@ -302,7 +306,14 @@ def test_every_signed_document_has_its_table() -> None:
 HASH: Final = bytes(32)
 PAGE: Final = Page(
     1,
-    (Put(1, "j", ("d",), (2,)), Retract(1, "o", "r", 1), Withdraw(1, "j"), Circle(1, "j"), Drop(1, HASH)),
+    (
+        Put(1, "j", ("d",), (2,)),
+        Retract(1, "o", "r", 1),
+        Withdraw(1, "j"),
+        Circle(1, "j"),
+        Hiding(1, "j"),
+        Drop(1, HASH),
+    ),
     1,
     more=False,
     count=0,
@@ -311,8 +322,9 @@ PAGE: Final = Page(
     manifest="m",
     node_head="n",
     mail=True,
+    heard=1,
 )
-ACK: Final = Ack(1, 0, HASH, ("r",), (("h",),), (Refused("o", "r", 1, "c"),), ("j",), (HASH,), ("w",))
+ACK: Final = Ack(1, 0, HASH, ("r",), (("h",),), (Refused("o", "r", 1, "c"),), ("j",), (HASH,), ("w",), ("l",))
 
 
 def test_the_lines_of_a_page_and_an_acknowledgement_have_the_members_that_the_protocol_names() -> None:
@@ -322,6 +334,14 @@ def test_the_lines_of_a_page_and_an_acknowledgement_have_the_members_that_the_pr
     named = {name: {word for row in table for word in spans(row[0])} for name, table in marked("line").items()}
 
     assert named == written
+
+
+def test_what_is_shown_of_an_audit_log_has_the_members_that_the_protocol_names() -> None:
+    key = SigningKey.from_seed(HASH)
+    note = sign_head(Head(node_id_of(key.public), 1, HASH), key)
+    written = set(json.loads(write_shown(Shown(1, note, 1, (HASH,), (1, note.signatures[0]), "a"))))
+
+    assert {word for row in after("shown") for word in spans(row[0])} == written
 
 
 def test_the_protocol_names_every_reason_not_to_admit() -> None:

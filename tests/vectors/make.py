@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from federation.errors import Code
-from tests.vectors import envelope_cases, other_cases
+from tests.vectors import envelope_cases, log_cases, other_cases
 from tests.vectors.nodes import LIMA, NAIROBI
 
 HERE: Final = Path(__file__).parent
@@ -28,8 +28,11 @@ def vectors() -> dict[str, dict[str, Any]]:
         ("history", other_cases.valid_histories(), other_cases.invalid_histories()),
         ("document", other_cases.valid_documents(), other_cases.invalid_documents()),
         ("request", other_cases.valid_requests(), other_cases.invalid_requests()),
+        ("merkle", log_cases.valid_proofs(), log_cases.invalid_proofs()),
+        ("checkpoint", log_cases.valid_checkpoints(), log_cases.invalid_checkpoints()),
     ):
         out |= _folder(folder, valid, invalid)
+    out |= {f"export/{name}.json": vector for name, vector in log_cases.exports()}
     return out
 
 

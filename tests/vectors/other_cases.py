@@ -26,6 +26,7 @@ from federation.documents import (
 )
 from federation.encoding import dumps, loads
 from federation.errors import Code
+from federation.hides import Hide, HideScope
 from federation.httpsig import Request, Response, Stamp, sign_request, sign_response
 from federation.identity import sign_entry
 from federation.jws import Typ, sign
@@ -144,6 +145,7 @@ def documents() -> dict[str, SignedDocument]:
         "receipt": Receipt(**common, aud=B.node_id, items=(item,)),
         "manifest": Manifest(**common, to=B.node_id, items=(ManifestItem(vid=copy.vid, fields=("title", "quote:q1")),)),
         "roster": Roster(**common, circle=circle, seq=1, members=(A.node_id, B.node_id)),
+        "hide": Hide(**common, scope=HideScope.RECORD, target=RID, seq=1, hidden=True),
     }
 
 
@@ -194,6 +196,11 @@ def invalid_documents() -> Iterator[tuple[str, Code, Vector]]:
          payloads["roster"] | {"circle": f"{B.identity.multibase}.mediators"}),
         ("roster-circle-without-owner", Code.CIRCLE_OWNER, "roster", Typ.ROSTER,
          payloads["roster"] | {"circle": "mediators"}),
+        ("hide-record-without-id", Code.DOCUMENT, "hide", Typ.HIDE, payloads["hide"] | {"target": "all"}),
+        ("hide-all-with-target", Code.DOCUMENT, "hide", Typ.HIDE, payloads["hide"] | {"scope": "all"}),
+        ("hide-unknown-scope", Code.DOCUMENT, "hide", Typ.HIDE, payloads["hide"] | {"scope": "region"}),
+        ("hide-replayed-as-withdrawal", Code.TYP, "withdrawal", Typ.HIDE, payloads["hide"]),
+        ("hide-of-anothers-records", Code.ISS_MISMATCH, "hide", Typ.HIDE, payloads["hide"] | {"iss": B.node_id}),
         ("notice-unknown-kind", Code.DOCUMENT, "notice", Typ.NOTICE, payloads["notice"] | {"kind": "forget"}),
         ("invite-ends-before-it-begins", Code.DOCUMENT, "invite", Typ.INVITE,
          payloads["invite"] | {"clauses": payloads["invite"]["clauses"] | {"until": T0}}),

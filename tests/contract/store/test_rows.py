@@ -304,3 +304,13 @@ async def test_two_rows_cannot_swap_a_unique_key_in_one_batch(store: Store) -> N
     await _fill(store, row(PeerRow, id=1, node_id="a"), row(PeerRow, id=2, node_id="b"))
     with pytest.raises(StoreConflict):
         await _fill(store, row(PeerRow, id=1, node_id="b"), row(PeerRow, id=2, node_id="a"))
+
+
+async def test_pick_gives_the_columns_asked_for_of_what_find_would_give(store: Store) -> None:
+    await _fill(store, *(custody(p, n, 10 * n + p, told=n % 2 == 0) for p in (1, 2) for n in range(3)))
+    async with store.read() as tx:
+        some = await tx.pick(Custody, ("seq", "told"), {"peer": 2}, order="seq", descending=True, limit=2)
+        assert some == [(22, True), (12, False)]
+        assert await tx.pick(Custody, ("copy",), {"peer": 3}) == []
+        many = await tx.pick(Custody, ("seq",), {"copy": list(range(10_000))}, order="seq", limit=4)
+        assert many == [(1,), (2,), (11,), (12,)]

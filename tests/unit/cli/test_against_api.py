@@ -13,15 +13,19 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
+from config.load import packaged_policies
 from governance.kinds import KINDS
 from governance.record import Draft
 from node.cli import app as commands
 from node.cli.connect import socket_path
 from node.cli.reference import commands as all_commands
+from node.errors import NotNow
 from node.imports import ImportItem
 from node.views import ImportLine
 from node.web.server import build_local
+from tests.unit.federation.vector_files import VECTORS
 from tests.unit.imports.reading import corpus_document, write
+from tests.unit.web.fake_proposals import PID
 from tests.unit.web.fakes import RID, FakeApp
 
 READS_AND_WRITES = """
@@ -33,14 +37,37 @@ record narrow RID --to node --field summary --until 90d
 record withdraw RID --reason harm --yes
 consent list | consent list --subject w-1 | consent grant w-1 --to network --how form --given 2026-01-01
 consent withdraw g-1
+contributor link rosa --lang sw --days 30 | contributor links --subject rosa | contributor revoke link-1
 peer list | peer show Coast | peer preview Coast | peer approve Coast | peer suspend Coast --note later
 peer resume Coast | peer end Coast --yes | peer block Coast --yes | peer unblock Coast
-peer propose Coast --purpose learning --days 30
-peer invite --note hello --kind guide | peer accept some-link
+peer propose Coast --purpose learning --days 30 | peer renew Coast --days 90 | policy read --lang sw
+peer invite --note hello --kind guide --review 2027-06-01 --conflict Elders --suspend-overdue --lang es
+peer accept some-link
 circle list | circle create river --member Coast | circle add CID Coast | circle remove CID Coast | agreement show Coast
+audit list --limit 5 | audit checkpoint | audit verify | audit prove 0 | audit erase 0 --yes | audit peers
+audit accept Coast --reason restored --yes
+report list | report list --state open | report corrections | report send RID --what danger --text names --hide
+report answer report-1 --done read --text thanks
+hold list | hold record RID --note why | hold peer Coast | hold circle river | hold everything | hold lift HOLD
+proposal list | proposal show PROPOSAL | proposal comment PROPOSAL why | proposal vote PROPOSAL yes --yes
+proposal make steward.add account=bela | proposal open PROPOSAL | proposal edit PROPOSAL account=chen
+proposal withdraw PROPOSAL --yes | proposal release RID --to Coast | proposal rotate-keys --fresh request
+proposal add-steward bela | proposal remove-steward chen --role editor
+preview agreement Coast --purpose learning | preview agreement Coast --step suspend | preview circle river --add Coast
+preview consent w-1 --to node | preview release RID --to Coast | preview lift HOLD
 """
 LINES = [line.strip() for line in READS_AND_WRITES.replace("\n", "|").split("|") if line.strip()]
-OF_THEIR_OWN = {"import", "attach", "verify", "policy check", "record export", "record edit"}  # have a test below
+OF_THEIR_OWN = {
+    "import",
+    "attach",
+    "verify",
+    "policy check",
+    "record export",
+    "record edit",
+    "audit export",
+    "policy propose",
+    "preview policy",
+}  # have a test below
 
 
 @pytest.fixture
@@ -73,11 +100,12 @@ def fake_of(data: Path) -> FakeApp:
 
 
 def run(data: Path, line: str, *more: str) -> Any:
-    arguments = [RID if word == "RID" else CID if word == "CID" else word for word in line.split()]
+    arguments = [STANDS_FOR.get(word, word) for word in line.split()]
     return CliRunner().invoke(commands, [*arguments, *more, "--data", str(data)], env={"COLUMNS": "160"})
 
 
 CID = "z6Mk" + "1" * 44 + ".river"
+STANDS_FOR = {"RID": RID, "CID": CID, "HOLD": "hold-1", "PROPOSAL": PID}
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -108,6 +136,43 @@ def test_people_and_programs_come_and_go(data: Path) -> None:
     assert run(data, "token revoke robot").exit_code == 0
     assert run(data, "account disable amina --yes").exit_code == 0
     assert json.loads(run(data, "account list --json").stdout)[0]["disabled"]
+
+
+def test_people_are_invited_changed_locked_and_signed_out(data: Path) -> None:
+    made = json.loads(run(data, "account invite chen --role editor --admin --hours 2 --json").stdout)
+    assert made["link"].startswith("https://river.example/join/")
+    assert "invited" in run(data, "account list").stdout
+    shown = run(data, "account invite eve").stdout
+    assert "whoever opens it first chooses the password" in shown
+    assert "https://river.example/join/" in shown
+    assert json.loads(run(data, "account change chen --role member --no-admin --json").stdout)["admin"] is False
+    assert "chen is member now" in run(data, "account change chen").stdout
+    again = json.loads(run(data, "account reset chen --yes --json").stdout)
+    assert again["link"] != made["link"]
+    assert run(data, "account reset chen").exit_code == 4
+    assert "Signed in nowhere" in run(data, "account sessions chen --end").stdout
+    refused = run(data, "account forget-factor chen --yes")
+    assert (refused.exit_code, "has no second factor" in refused.stderr) == (5, True)
+
+
+def test_a_second_factor_is_added_at_the_terminal(data: Path) -> None:
+    word = json.loads(run(data, "account add dina --json").stdout)["password"]
+    typed = ("account", "factor", "dina", "--data", str(data))
+    assert CliRunner().invoke(commands, [*typed], input="wrong\n").exit_code == 4
+    result = CliRunner().invoke(commands, [*typed], input=f"{word}\n000000\n", env={"COLUMNS": "300"})
+    assert "otpauth://totp/River%20House%3Adina?secret=" in result.stdout
+    assert result.exit_code == 4
+    assert "clock" in result.stderr
+
+
+def test_a_policy_file_is_previewed_and_proposed(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "new.toml"
+    file.write_text(packaged_policies()["careful"].read_text())
+    assert json.loads(run(data, "policy propose", str(file), "--title", "Careful", "--json").stdout)["pid"] == PID
+    assert run(data, "preview policy", str(file)).exit_code == 0
+    missing = run(data, "policy propose", str(tmp_path / "none.toml"))
+    assert missing.exit_code != 0
+    assert "none.toml" in missing.stderr
 
 
 def test_an_import_sends_items_and_problems_in_their_order(data: Path, tmp_path: Path) -> None:
@@ -147,6 +212,12 @@ def test_a_policy_is_checked(data: Path, tmp_path: Path) -> None:
     assert "problems" in json.loads(result.stdout)
 
 
+def test_a_policy_file_is_read_back(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text('name = "mine"', "utf-8")
+    result = run(data, "policy read", str(tmp_path / "policy.toml"), "--lang", "fr", "--json")
+    assert json.loads(result.stdout) == {"lang": "fr", "sentences": ['name = "mine"']}
+
+
 def test_a_record_is_edited_from_its_own_form(data: Path, tmp_path: Path) -> None:
     terms = {"aud": ["node"], "pur": ["learning"]}
     fake_of(data).library.drafts[RID] = Draft(kind="guide", lang="en", fields={"title": "Old"}, terms=terms)
@@ -177,3 +248,41 @@ def test_what_is_not_there_is_exit_code_3(data: Path) -> None:
     result = run(data, "record show ffffffff-ffff")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr.startswith("commonweave: ")
+
+
+def test_the_log_is_written_to_a_file_of_ones_own_once(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    assert json.loads(run(data, f"audit export {file} --json").stdout) == {"file": str(file), "entries": 1}
+    assert [json.loads(line)["t"] for line in file.read_text("utf-8").splitlines()] == ["log", "entry", "end"]
+    assert file.stat().st_mode & 0o077 == 0
+    again = run(data, f"audit export {file}")
+    assert again.exit_code == 2
+    assert "exists" in again.stderr
+
+
+def test_a_log_that_breaks_off_leaves_no_file(data: Path, tmp_path: Path) -> None:
+    fake_of(data).audit.fails = NotNow("the log has no signed head yet")
+    failed = run(data, f"audit export {tmp_path}/log.jsonl")
+    assert failed.exit_code == NotNow.exit_code
+    assert "no signed head" in failed.stderr
+    assert not (tmp_path / "log.jsonl").exists()
+
+
+@pytest.mark.parametrize(("name", "code"), [("whole", 0), ("proof", 0), ("changed-word", 1), ("changed-time", 1)])
+def test_a_log_is_checked_from_its_file_alone(tmp_path: Path, name: str, code: int) -> None:
+    vector = json.loads((VECTORS / "export" / f"{name}.json").read_text("utf-8"))
+    file = tmp_path / "log.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in vector["lines"]), "utf-8")
+    found = run(tmp_path / "no-node", f"audit verify {file}", "--json")
+    view = json.loads(found.stdout)
+    assert (found.exit_code, view["ok"]) == (code, code == 0)
+    assert [p.split()[1] for p in view["problems"] if p.startswith("entry")] == [str(n) for n in vector["wrong"]]
+
+
+@pytest.mark.parametrize("text", ["", "x", "{}", '{\n "t": 1\n}', "\xff"])
+def test_a_file_that_is_no_log_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(text.encode("latin-1"))
+    found = run(tmp_path / "no-node", f"audit verify {file}")
+    assert found.exit_code == 2
+    assert "no export or proof" in found.stderr

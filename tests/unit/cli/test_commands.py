@@ -22,7 +22,10 @@ ASKED_FOR = (
     *("peer_list", "peer_show", "peer_preview", "peer_approve", "peer_suspend"),
     *("peer_resume", "peer_end", "peer_block", "peer_unblock", "peer_propose"),
     *("circle_create", "circle_add", "circle_remove", "circle_list", "agreement_show"),
+    *("policy_read", "peer_renew"),
     *("policy_check", "policy_show", "account_add", "account_list", "account_disable"),
+    *("account_invite", "account_reset", "account_change", "account_factor", "account_forget-factor"),
+    "account_sessions",
     *("token_create", "token_list", "token_revoke"),
 )
 

@@ -82,7 +82,7 @@ def test_a_running_node_answers_commands_and_stops_cleanly(data: Path, serving: 
     assert json.loads(commonweave("status", "--json", data=data).stdout)["name"] == "Here"
     assert (data / "run.sock").stat().st_mode & 0o077 == 0
     assert serving.stdout is not None
-    announced = "".join(serving.stdout.readline() for _ in range(4))
+    announced = "".join(iter(serving.stdout.readline, "}\n")) + "}"
     with urllib.request.urlopen(json.loads(announced)["address"] + "/healthz", timeout=10) as answer:
         assert answer.status == 200
     started = time.monotonic()

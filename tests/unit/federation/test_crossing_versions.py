@@ -22,6 +22,7 @@ from federation.effects import MarkSwap
 from federation.encoding import b64url_decode, dumps
 from federation.envelope import disclosure_digest, disclosure_text, redact, verify, verify_compact
 from federation.errors import PeerError
+from federation.hides import Hide
 from federation.identity import KeyHistory, verify_history
 from federation.jws import Typ
 from federation.messages import Ack, Mail, Page, Put, read_ack, read_mail, read_page, write_page
@@ -71,6 +72,7 @@ def test_an_unknown_audience_is_refused_because_ignoring_it_would_widen() -> Non
         (Receipt, {"aud": NODE.node_id, "items": [{"rid": RID, "ver": 1, "copy": ZERO, "state": "held", **LATER}]}),
         (Manifest, {"to": NODE.node_id, "items": [{"vid": ZERO, "fields": ["title"], **LATER}]}),
         (Roster, {"circle": f"{NODE.identity.multibase}.x", "seq": 1, "members": [NODE.node_id]}),
+        (Hide, {"scope": "all", "seq": 1, "hidden": True}),
         (Notice, {"to": NODE.node_id, "agreement": "none", "kind": "end", "seq": 1}),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

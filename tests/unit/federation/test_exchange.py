@@ -42,6 +42,7 @@ from federation.messages import (
     MAX_LISTED,
     MAX_PAGE_ENTRIES,
     Ack,
+    Circle,
     Mail,
     Marks,
     Page,
@@ -178,7 +179,8 @@ def test_a_difference_in_what_was_given_drops_the_extra_and_asks_for_the_missing
     effect = expect(machine, [(Prepare, READY), (Fetch, page(count=2, total=IDS[3])), (Items, mine)])
     assert isinstance(effect, Reconcile)
     assert effect.which is Which.GIVEN
-    assert machine.send(respond(ItemSet(theirs), effect.message)) == Forget((IDS[0],))
+    assert machine.send(respond(ItemSet(theirs), effect.message)) == Prepare()
+    assert machine.send(READY) == Forget((IDS[0],))
     assert machine.send(None) == SendAck(Ack(None, want=(IDS[2],)))
 
 
@@ -240,10 +242,28 @@ def test_what_the_peer_misses_is_put_into_our_feed_again() -> None:
     effect = expect(machine, [(Prepare, READY), (Fetch, first), (Items, [(1, IDS[0])])])
     assert isinstance(effect, Reconcile)
     assert effect.which is Which.TAKEN
-    effect = machine.send(respond(ItemSet([(1, IDS[1])]), effect.message))
+    assert machine.send(respond(ItemSet([(1, IDS[1])]), effect.message)) == Prepare()
+    effect = machine.send(READY)
     assert isinstance(effect, Push)
     assert [e.copy_id for e in effect.page.entries] == [IDS[1]]  # type: ignore[union-attr]
     assert machine.send(Ack(7)) == Requeue((IDS[0],))
+
+
+def test_what_a_crossing_session_brought_while_both_sides_compared_is_not_called_lost() -> None:
+    machine = initiate()
+    effect = expect(machine, [(Prepare, READY), (Fetch, page(count=2, total=IDS[3])), (Items, [(1, IDS[0])])])
+    assert isinstance(effect, Reconcile)
+    assert machine.send(respond(ItemSet([(1, IDS[1])]), effect.message)) == Prepare()
+    assert isinstance(machine.send(replace(READY, cursor=READY.cursor + 1)), Fetch)
+
+
+def test_what_waits_to_be_told_is_told_before_anything_is_called_lost() -> None:
+    machine = initiate()
+    first = page(held_count=3, held_total=IDS[3])
+    effect = expect(machine, [(Prepare, READY), (Fetch, first), (Items, [(1, IDS[0])])])
+    assert isinstance(effect, Reconcile)
+    assert machine.send(respond(ItemSet([(1, IDS[1])]), effect.message)) == Prepare()
+    assert isinstance(machine.send(replace(READY, unsent=True)), NextPage)
 
 
 def test_documents_wait_in_the_outbox_until_the_peer_has_taken_them() -> None:
@@ -377,9 +397,44 @@ def test_what_is_missed_is_asked_for_in_portions_that_the_peer_takes() -> None:
     effect = expect(machine, [(Prepare, READY), (Fetch, page(count=1, total=IDS[0])), (Items, [])])
     while isinstance(effect, Reconcile):
         effect = machine.send(respond(ItemSet(theirs), effect.message))
+    assert isinstance(effect, Prepare)
+    effect = machine.send(READY)
     assert isinstance(effect, SendAck)
     assert len(effect.ack.want) == MAX_LISTED
     read_ack(write_ack(effect.ack))
+
+
+ROSTERS = page(cursor=9, entries=(Circle(8, "roster"),))
+
+
+@pytest.mark.parametrize(("heard", "after", "reset"), [(5, 5, False), (10, 0, True)])
+def test_a_peer_that_is_not_where_it_last_said_is_told_again_what_it_had_confirmed(
+    heard: int, after: int, reset: bool
+) -> None:
+    machine = initiate()
+    again = [(Prepare, READY)] if heard > READY.issued else []
+    assert expect(machine, [(Prepare, READY), (Fetch, page(heard=heard)), *again]) == NextPage(after)
+    assert machine.send(ROSTERS) == Push(ROSTERS, SAME, reset)
+    assert machine.send(Ack(9)) == TakeAck(Ack(9))
+    assert expect(machine, [(Prepare, READY), (Outbox, Ack(None))]) is None
+
+
+def test_a_peer_whose_memory_is_older_costs_no_request_if_nothing_it_forgot_still_holds() -> None:
+    assert (
+        expect(initiate(), [(Prepare, READY), (Fetch, page(heard=5)), (NextPage, page()), (Outbox, Ack(None))]) is None
+    )
+
+
+@pytest.mark.parametrize("heard", [None, 7, 9])
+def test_a_peer_that_is_where_we_know_it_is_told_nothing_again(heard: int | None) -> None:
+    assert expect(initiate(), [(Prepare, READY), (Fetch, page(heard=heard)), (Outbox, Ack(None))]) is None
+
+
+def test_a_peer_that_fetched_while_we_asked_it_is_not_taken_for_one_that_is_ahead() -> None:
+    since = replace(READY, issued=12, acked=12)
+    assert (
+        expect(initiate(), [(Prepare, READY), (Fetch, page(heard=12)), (Prepare, since), (Outbox, Ack(None))]) is None
+    )
 
 
 def test_a_page_of_drops_is_one_that_the_peer_reads() -> None:
@@ -389,5 +444,7 @@ def test_a_page_of_drops_is_one_that_the_peer_reads() -> None:
     effect = expect(machine, [(Prepare, READY), (Fetch, first), (Items, [])])
     while isinstance(effect, Reconcile):
         effect = machine.send(respond(ItemSet(ours), effect.message))
+    assert isinstance(effect, Prepare)
+    effect = machine.send(READY)
     assert isinstance(effect, Push)
     assert len(read_page(write_page(effect.page)).entries) == MAX_PAGE_ENTRIES

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from federation import client, exchange, httpsig, identity, jws, messages, negentropy, routes
+from federation import client, exchange, httpsig, identity, jws, messages, negentropy, routes, witness
 from federation.client import Signer, allowed_s, fetch_history, read_paced
 from federation.effects import (
     Collect,
@@ -42,6 +42,7 @@ from federation.httpsig import Request, Stamp, sign_request
 from federation.identity import KeyHistory, verify_history
 from federation.messages import Ack, Mail, Marks, Page, Withdraw, read_ack, read_page, write_ack, write_page
 from federation.negentropy import ItemSet, respond
+from federation.witness import Shown
 from tests.simulator.loop import run
 from tests.vectors.nodes import LIMA, NAIROBI, T0
 
@@ -197,6 +198,9 @@ class QuietHost:
     async def notice(self, node_id: str, token: str) -> int:
         raise PeerError(Code.DOCUMENT, "not here")
 
+    async def log_shown(self, history: KeyHistory, shown: Shown) -> Shown:
+        raise PeerError(Code.DOCUMENT, "not here")
+
     async def attachment(self, node_id: str, sha256: str) -> Path | None:
         return None
 
@@ -209,6 +213,7 @@ BODIES = [
     ("/meet", routes.MAX_SMALL_BYTES),
     ("/agreement", routes.MAX_SMALL_BYTES),
     ("/notice", routes.MAX_SMALL_BYTES),
+    ("/checkpoint", witness.MAX_SHOWN_BYTES),
 ]
 
 

@@ -214,9 +214,9 @@ def test_a_rule_without_its_text_is_still_named() -> None:
 
 def test_a_rule_speaks_the_readers_language_or_english_or_any() -> None:
     said = rule(reason={"en": "red", "pt": "vermelho"})
-    heard = [reason_words(Reason(Why.RULE, "r", said), lang) for lang in ("pt-BR", "pt", "sw")]
+    heard = [reason_words(Reason(Why.RULE, "r", said), langs=[lang]) for lang in ("pt-BR", "pt", "sw")]
     assert heard == ["vermelho", "vermelho", "red"]
-    assert reason_words(Reason(Why.RULE, "r", rule(reason={"sw": "nyekundu"})), "fr") == "nyekundu"
+    assert reason_words(Reason(Why.RULE, "r", rule(reason={"sw": "nyekundu"})), langs=["fr"]) == "nyekundu"
 
 
 @pytest.mark.parametrize("audience", [STEWARDS, NODE, DIRECT, NETWORK, PUBLIC, COAST, "nobody"])

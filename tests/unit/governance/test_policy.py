@@ -181,3 +181,8 @@ def test_a_policy_knows_whether_its_answers_change_with_the_day() -> None:
     assert not policy(rule(when=Conditions(kind=("guide",)))).asks_age
     assert policy(rule(when=Conditions(older_than_days=2))).asks_age
     assert policy(rule(unless=Conditions(younger_than_days=2))).asks_age
+
+
+def test_a_policy_names_the_ages_at_which_it_may_change_its_mind() -> None:
+    asked = policy(rule(when=Conditions(older_than_days=2), unless=Conditions(younger_than_days=7)))
+    assert asked.age_steps == {3, 7}

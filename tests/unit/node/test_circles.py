@@ -130,3 +130,40 @@ async def test_an_owner_restored_from_a_backup_goes_on_above_with_whom_both_name
     row = await _roster(ana, view.cid)
     assert (row.seq, json.loads(row.members)) == (3, [bao.id])
     assert ana.id in json.loads(row.former)
+
+
+async def test_a_removed_member_that_only_a_relay_reaches_gives_up_what_the_relay_gave_it() -> None:
+    world = await World.make(5, 4, ((0, 1), (1, 2), (2, 3)))
+    ana, *_, dina = world.nodes
+    view = await ana.circles.create(LOCAL, "coast", [n.id for n in world.nodes])
+    await world.publish(ana, "For the circle", audiences=(view.audience,))
+    await world.quiet()
+    assert [len(await n.live()) for n in world.nodes] == [1, 1, 1, 1]
+    await ana.circles.change(LOCAL, "coast", remove=[dina.id])
+    await world.quiet()
+    assert [len(await n.live()) for n in world.nodes] == [1, 1, 1, 0]
+    assert dina.id not in json.loads((await _roster(dina, view.cid)).members)
+
+
+async def test_when_a_relay_is_removed_it_gives_up_its_copy_and_passes_nothing_on_any_more() -> None:
+    world = await World.make(6, 3, ((0, 1), (1, 2)))
+    ana, bao, chidi = world.nodes
+    view = await ana.circles.create(LOCAL, "coast", [n.id for n in world.nodes])
+    await world.publish(ana, "For the circle", audiences=(view.audience,))
+    await world.quiet()
+    assert len(await chidi.live()) == 1
+    await ana.circles.change(LOCAL, "coast", remove=[bao.id])
+    await world.publish(ana, "Later, for the circle", audiences=(view.audience,))
+    await world.quiet()
+    assert [len(await n.live()) for n in (bao, chidi)] == [0, 0]
+
+
+async def test_a_circle_that_is_emptied_is_nobody_also_for_relays() -> None:
+    world = await World.make(7, 3, ((0, 1), (1, 2)))
+    ana = world.nodes[0]
+    view = await ana.circles.create(LOCAL, "coast", [n.id for n in world.nodes])
+    await world.publish(ana, "For the circle", audiences=(view.audience,))
+    await world.quiet()
+    await ana.circles.change(LOCAL, "coast", remove=[n.id for n in world.nodes])
+    await world.quiet()
+    assert [len(await n.live()) for n in world.nodes] == [1, 0, 0]

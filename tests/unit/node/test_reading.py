@@ -49,7 +49,7 @@ async def seen(node: WorldNode, who: Principal) -> dict[str, set[str]]:
         situation = await node.core.situation(tx)
         for (_, rid), held in (await node.live()).items():
             passing = await node.core.passing(tx, situation, [held.row])
-            view = held.view(situation.circles, held.row.id in passing)
+            view = held.view(situation.circles, held.row.id in passing, stops=situation.stops)
             decision = decide(view, who.viewer, node.core.policy, situation.now)
             if decision.outcome is Outcome.SHARE:
                 out[rid] = set(decision.fields)

@@ -11,11 +11,12 @@ import pytest
 
 import node.upkeep
 from governance.terms import NODE
+from node.index_ground import INDEXED_UNDER, Ground
 from node.policies import Policies
 from node.principal import LOCAL
 from node.store.rows import Erasure, Meta
 from node.syncing import Syncing
-from node.upkeep import INDEXED_UNDER, Upkeep
+from node.upkeep import Upkeep
 from tests.world import POLICIES, START, Bond, World, WorldNode, set_policy, terms
 
 PATIENCE_S = 5.0
@@ -84,7 +85,7 @@ async def test_the_index_follows_changes_and_is_made_anew_under_another_policy(w
     async with ana.store.read() as tx:
         under = await tx.get(Meta, INDEXED_UNDER)
     assert under is not None
-    assert under.value == POLICIES[1].version
+    assert Ground.read(under.value).policy == POLICIES[1].version
     assert rid in {r for _, r in await ana.live()}
 
 

@@ -12,7 +12,6 @@ from aiohttp.test_utils import TestClient
 
 from governance.record import Attachment, Draft
 from governance.terms import Terms
-from node.accounts import Accounts, Cost, Hasher
 from node.agreements import ProposedAgreement
 from node.errors import NotFound
 from node.finding import SearchRequest
@@ -25,7 +24,6 @@ from node.views import (
     CircleView,
     ConsentEffect,
     CustodyView,
-    ExplainView,
     FacetValue,
     FieldView,
     FlowView,
@@ -49,6 +47,14 @@ from node.views import (
     WithdrawalView,
     WithheldView,
 )
+from tests.unit.web.fake_accounts import accounts_on, person
+from tests.unit.web.fake_audit import FakeAuditing
+from tests.unit.web.fake_contributors import FakeContributing
+from tests.unit.web.fake_holds import FakeHolds
+from tests.unit.web.fake_preview import FakeExplain, FakeForeseeing
+from tests.unit.web.fake_proposals import FakeProposals
+from tests.unit.web.fake_reports import FakeReports
+from tests.unit.web.fake_words import FakeReciting, FakeReminding
 
 NOW = 1_790_000_000
 ORIGIN = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
@@ -58,7 +64,6 @@ ARABIC = "0199a000-0000-7000-8000-000000000002"
 HINDI = "0199a000-0000-7000-8000-000000000003"
 SECRET_RID = "0199a000-0000-7000-8000-00000000dead"
 Client = TestClient[web.Request, web.Application]
-CHEAP = Cost(ops=1, mem_bytes=8192)
 TERMS = TermsView(
     audiences=["public"], purposes=["learning", "research"], until=None, words="For everyone; for learning, research"
 )
@@ -354,6 +359,9 @@ class FakePeers:
     async def propose(self, who: Principal, ref: str, terms: ProposedAgreement) -> PeerView:
         return peer(ref, "proposed")
 
+    async def renew_agreement(self, who: Principal, ref: str, days: int = 365) -> PeerView:
+        return peer(ref)
+
 
 class FakeCircles:
     async def create(self, who: Principal, slug: str, members: Collection[str]) -> CircleView:
@@ -412,14 +420,6 @@ class FakeFind:
 
     async def more_like(self, who: Principal, ref: str, origin: str | None = None) -> list[HitView]:
         return list(self.hits)
-
-
-class FakeExplain:
-    async def explain(self, who: Principal, ref: str, to: str, origin: str | None = None) -> ExplainView:
-        return ExplainView(
-            rid=ref, to=to, outcome="share", words=["Shared."], fields=["title"], withheld=[], policy="careful",
-            policy_version="1", at=NOW, consent=[], last_sent=None,
-        )  # fmt: skip
 
 
 class FakeCustody:
@@ -533,16 +533,22 @@ class FakeApp:
         self.circles = FakeCircles()
         self.syncing = FakeSyncing()
         self.find = FakeFind()
-        self.explain = FakeExplain()
+        self.explain, self.foreseeing = FakeExplain(NOW), FakeForeseeing(NOW)
         self.custody = FakeCustody()
         self.attachments = FakeAttachments(folder)
+        self.reciting, self.reminding = FakeReciting(), FakeReminding(PARTNER, NOW)
         self.ops = FakeOps()
-        self.accounts = Accounts(self.store, self.clock, self.entropy, Hasher(self.entropy, CHEAP))
+        self.proposals = FakeProposals(NOW)
+        self.reports = FakeReports(RID, ORIGIN, NOW)
+        self.audit = FakeAuditing(ORIGIN, PARTNER, NOW)
+        self.contributing = FakeContributing(ORIGIN, NOW)
+        self.holds = FakeHolds(NOW)
+        self.accounts = accounts_on(self.store, self.clock, self.entropy)
 
     async def token_for(self, role: str, *scopes: str) -> dict[str, str]:
         """An account of the role and the header of a token with the scopes."""
         name = f"{role}-{'-'.join(scopes)}"
-        await self.accounts.add(LOCAL, name, role, "correct horse battery")
+        await person(self.accounts, self.store, name, role, admin="admin" in scopes)
         made = await self.accounts.token(LOCAL, name, name, scopes, 30)
         return {"Authorization": f"Bearer {made.secret}"}
 

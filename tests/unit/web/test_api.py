@@ -12,12 +12,15 @@ from openapi_spec_validator import validate
 
 from governance.errors import TermsError
 from governance.record import Draft
+from node.contributing import LINK_SCOPE
 from node.errors import NotNow
 from node.principal import LOCAL, Scope
 from node.store.port import StoreFull
 from node.web.openapi import document
 from node.web.operations import NDJSON, PREFIX, Operation
 from node.web.server import OPENAPI_PATH, OPERATIONS, paths
+from tests.unit.web.fake_accounts import FIRST_CODE, PASSWORD, RECOVERY, person, with_factor
+from tests.unit.web.fake_proposals import HASH, PID
 from tests.unit.web.fakes import PARTNER, RID, SECRET_RID, Client, FakeApp, record
 
 DRAFT = {
@@ -30,6 +33,7 @@ TERMS = {"audiences": ["network"], "purposes": ["learning"]}
 ITEM = json.dumps({"line": 1, "source_id": "a", "draft": DRAFT})
 QUERIES = {
     "explain_record": {"to": "public"},
+    "explain_past": {"to": "none", "on": "2026-03-03"},
     "attach_file": {"name": "a.pdf", "media_type": "application/pdf"},
     "import_items": {"source": "test"},
     "suggest_words": {"q": "fl"},
@@ -41,10 +45,29 @@ BODIES: dict[str, Any] = {
     "withdraw_record": {"reason": "consent"},
     "grant_consent": {"subject": "s", "terms": TERMS, "how": "a form"},
     "check_policy": {"text": "x"},
+    "preview_change": {"lift": "none"},
     "accept_invite": {"text": "x"},
+    "read_policy": {"text": "x"},
     "create_circle": {"slug": "north"},
     "change_members": {"add": [PARTNER]},
+    "report_record": {"what": "danger", "text": "A name can be guessed."},
+    "put_on_hold": {"scope": "all", "note": "a name can be guessed"},
+    "make_proposal": {"act": {"kind": "steward.add", "account": "amal"}},
+    "edit_proposal": {"act": {"kind": "steward.add", "account": "bao"}},
+    "comment_on_proposal": {"text": "Good."},
+    "vote_on_proposal": {"choice": "yes", "hash": HASH},
+    "answer_report": {"done": "read", "text": "We look into it."},
     "add_account": {"name": "new", "role": "member"},
+    "invite_person": {"name": "guest"},
+    "change_account": {"role": "editor"},
+    "change_password": {"password": PASSWORD, "new": "another long one"},
+    "make_own_token": {"password": PASSWORD, "label": "own", "scopes": ["read"]},
+    "start_factor": {"password": PASSWORD},
+    "confirm_factor": {"code": FIRST_CODE},
+    "remove_factor": {"password": PASSWORD, "code": RECOVERY},
+    "renew_recovery_codes": {"password": PASSWORD, "code": RECOVERY},
+    "make_link": {"subject": "rosa"},
+    "change_own": {"rid": RID, "purposes": ["learning"]},
     "make_token": {"label": "new", "account": "steward-admin", "scopes": ["read"]},
 }
 RAW = {"verify_text": "x~", "attach_file": "bytes", "import_items": ITEM + "\n"}
@@ -52,11 +75,18 @@ IN_PATH = {
     "ref": RID,
     "gid": "g1",
     "cid": "c1",
+    "report_id": "report-1",
+    "hold_id": "hold-1",
+    "pid": PID,
+    "link_id": "link-1",
     "field": "attachment:plan",
     "name": "member-read",
     "label": "member-read",
+    "entry": "0",
 }
-ALL = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
+MEMBERS_ONLY = ("show_status", "list_reports", "report_record")  # the scope of reading, and only for people known
+OWN = [o for o in OPERATIONS if o.scope == LINK_SCOPE]  # for the secret of a private link, and nothing else
+ALL = pytest.mark.parametrize("operation", [o for o in OPERATIONS if o not in OWN], ids=lambda o: o.name)
 
 
 def url(operation: Operation) -> str:
@@ -76,13 +106,15 @@ async def call(client: Client, operation: Operation, headers: dict[str, str]) ->
 async def prepare(app: FakeApp) -> dict[str, str]:
     await app.token_for("member", "read")
     app.library.drafts[RID] = Draft.model_validate(DRAFT)
-    return await app.token_for("steward", "read", "write", "steward", "admin")
+    return await app.token_for("steward", "read", "write", "steward", "admin", "self")
 
 
 @ALL
 async def test_every_operation_answers_as_its_model_says(client: Client, app: FakeApp, operation: Operation) -> None:
     headers = await prepare(app)
-    await app.accounts.add(LOCAL, "steward-admin", "steward", "long enough one")
+    if "factor" in operation.name or "recovery" in operation.name:
+        await with_factor(app.store, "member-read", operation.name)
+    await person(app.accounts, app.store, "steward-admin", "steward", admin=True)
     response = await call(client, operation, headers)
     text = await response.text()
     assert response.status == operation.status, text
@@ -100,6 +132,24 @@ async def test_every_operation_answers_as_its_model_says(client: Client, app: Fa
         for line in text.splitlines():
             jsonschema.validate(json.loads(line), content["schema"] | {"components": described["components"]})
     assert text
+
+
+@pytest.mark.parametrize("operation", OWN, ids=lambda o: o.name)
+async def test_a_private_link_opens_its_own_operations_and_no_account_does(
+    client: Client, local: Client, app: FakeApp, operation: Operation
+) -> None:
+    secret = {"Authorization": f"Bearer {app.contributing.secret}"}
+    assert (await call(client, operation, secret)).status == 200
+    assert (await call(client, operation, {"Authorization": "Bearer cwl_guess"})).status == 401
+    assert (await call(client, operation, {})).status == 401
+    assert (await call(client, operation, await app.token_for("steward", "read", "write", "steward"))).status == 403
+    assert (await call(local, operation, {})).status == 403
+
+
+async def test_a_private_link_opens_nothing_else(client: Client, app: FakeApp) -> None:
+    secret = {"Authorization": f"Bearer {app.contributing.secret}"}
+    opened = [o.name for o in OPERATIONS if o not in OWN and (await call(client, o, secret)).status not in (401, 403)]
+    assert opened == []
 
 
 def test_the_document_is_valid_openapi() -> None:
@@ -127,7 +177,7 @@ async def test_without_credentials_only_reading_is_open_and_the_rest_is_401(
 ) -> None:
     await prepare(app)
     response = await call(client, operation, {})
-    if operation.scope == Scope.READ and operation.name != "show_status":
+    if operation.scope == Scope.READ and operation.name not in MEMBERS_ONLY:
         assert response.status == operation.status
     else:
         assert response.status == 401
@@ -153,8 +203,8 @@ async def test_a_wrong_token_is_401_even_where_the_public_may_read(client: Clien
 
 async def test_a_session_cookie_reads_and_never_writes(client: Client, app: FakeApp) -> None:
     await app.accounts.add(LOCAL, "amal", "steward", "correct horse battery")
-    secret, _ = await app.accounts.login("amal", "correct horse battery", "x")
-    cookie = {"Cookie": f"cw_session={secret}"}
+    signed_in = await app.accounts.login("amal", "correct horse battery", "x")
+    cookie = {"Cookie": f"cw_session={signed_in.secret}"}
     assert (await client.get(PREFIX + "/peers", headers=cookie)).status == 200
     assert (await client.post(PREFIX + "/records", json=DRAFT, headers=cookie)).status == 401
 
@@ -288,7 +338,7 @@ async def test_a_full_disk_under_a_file_that_comes_in_is_told_as_such(local: Cli
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"reason": "because"}, "reason: this word is not one of those known here; use 'consent', 'harm'"),
+        ({"reason": "because"}, "reason: 'because' is not one of the words known here; use 'consent', 'harm'"),
         ({}, "reason: Field required; add it"),
         ({"reason": "harm", "x": 1}, "x: Extra inputs are not permitted; leave it out"),
     ],

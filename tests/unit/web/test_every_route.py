@@ -16,20 +16,22 @@ from aiohttp.test_utils import TestClient, TestServer
 from config.load import load
 from governance.kinds import KINDS
 from node.app import App, open_app
+from node.contributing import LINK_SCOPE
 from node.principal import LOCAL, Scope
 from node.setup import init
 from node.store.rows import ALL_ROWS
 from node.web.operations import PREFIX, Operation
 from node.web.problems import PROBLEM_JSON
-from node.web.server import OPERATIONS
+from node.web.server import OPERATIONS as EVERY
 from tests.unit.web.fakes import Client
-from tests.unit.web.test_api import BODIES, QUERIES, RAW
+from tests.unit.web.test_api import BODIES, MEMBERS_ONLY, QUERIES, RAW
 
+OPERATIONS = tuple(o for o in EVERY if o.scope != LINK_SCOPE)  # those have a key and tests of their own
 UNKNOWN = {
-    "ref": "0198c0de-0000-7000-8000-000000000000", "gid": "none", "cid": "none", "field": "attachment:none",
-    "name": "none", "label": "none",
+    "ref": "0198c0de-0000-7000-8000-000000000000", "gid": "none", "cid": "none", "pid": "none",
+    "field": "attachment:none", "name": "none", "label": "none", "report_id": "none", "hold_id": "none",
+    "link_id": "none", "entry": "none",
 }  # fmt: skip
-MEMBERS_ONLY = "show_status"  # it has the scope of reading, and figures that are for members
 DRAFT: dict[str, Any] = {
     "kind": "guide", "lang": "sw", "fields": {"title": "Mwongozo", "body": "Maji"},
     "terms": {"aud": ["network"], "pur": ["learning"]},
@@ -75,7 +77,7 @@ async def real(tmp_path: Path) -> AsyncIterator[Real]:
     await init(tmp_path / "data", name="River House", urls=("http://127.0.0.1:8080",))
     app = await open_app(load(tmp_path / "data", {}))
     async with TestClient(TestServer(app.public_site()), cookie_jar=DummyCookieJar()) as client:
-        await app.accounts.add(LOCAL, "amal", "steward", "correct horse battery")
+        await app.accounts.add(LOCAL, "amal", "steward", "correct horse battery", admin=True)
         scopes = {scope.value: [scope.value] for scope in Scope} | {"all": [s.value for s in Scope]}
         tokens = {n: (await app.accounts.token(LOCAL, n, "amal", s, 1)).secret or "" for n, s in scopes.items()}
         found = Real(app, client, {}, tokens)
@@ -87,7 +89,12 @@ async def real(tmp_path: Path) -> AsyncIterator[Real]:
         await app.library.withdraw(LOCAL, gone, "error")
         await app.upkeep.catch_up()
         known = {"ref": rid, "gid": gid, "cid": cid, "field": file.field, "name": "amal", "label": "read"}
-        yield Real(app, client, known, tokens)
+        known["pid"] = (await _post(found, "/proposals", {"act": {"kind": "circle.create", "slug": "north"}}))["pid"]
+        known["report_id"] = (await app.reports.report(LOCAL, rid, what="error", text="Seven, not two.")).id
+        known["hold_id"] = (await app.holds.hold(LOCAL, "record", gone)).hid
+        known["link_id"] = (await app.contributing.make_link(LOCAL, subject="s")).id
+        await app.upkeep.catch_up()
+        yield Real(app, client, known | {"entry": "0"}, tokens)
     await app.close()
 
 
@@ -106,7 +113,7 @@ async def test_no_route_is_open_without_a_token_but_what_the_public_may_read(rea
     wrong = {}
     for operation in OPERATIONS:
         answer = await real.ask(operation, UNKNOWN, token="")
-        public = operation.scope == Scope.READ and operation.name != MEMBERS_ONLY
+        public = operation.scope == Scope.READ and operation.name not in MEMBERS_ONLY
         due = (404,) if public and "{ref}" in operation.path else (200,) if public else (401,)
         if answer[0] not in due or (answer[0] >= 400 and not _is_problem(*answer)):
             wrong[operation.name] = answer
@@ -189,6 +196,9 @@ WRONG = [
     ("POST", "/peers/invite", {"valid_h": 721}, ["valid_h", "720 is the most"]),
     ("POST", "/peers/accept", {"text": "hello"}, ["no invitation"]),
     ("POST", "/circles", {"slug": "North Side"}, ["'North Side'", "lower-case"]),
+    ("POST", "/proposals", {"act": {"kind": "party.hold"}}, ["act", "policy.change"]),
+    ("POST", "/proposals", {"act": {"kind": "policy.change", "text": "x"}}, ["not TOML"]),
+    ("POST", "/proposals", {"act": {"kind": "circle.create", "slug": "North"}}, ["'North'", "lower-case"]),
     ("POST", "/accounts", {"name": "x", "role": "boss"}, ["role", "'member'"]),
     ("POST", "/accounts", {"name": "x", "role": "member", "password": "short"}, ["12 characters"]),
     ("POST", "/tokens", {"label": "x", "account": "amal", "scopes": ["root"]}, ["scopes.0", "'read'"]),

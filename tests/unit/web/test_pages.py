@@ -184,6 +184,16 @@ async def test_a_signature_that_fails_and_a_conflict_are_said_aloud(client: Clie
     assert "two different versions" in text
 
 
+async def test_a_correction_stands_before_everything_else(client: Client, app: FakeApp) -> None:
+    said = field("correction", "Correction", {"what": "harm", "note": "The house can *no longer* be told."})
+    app.library.records[RID] = record(fields=[field("title", "Title", "Water"), field("summary", "S", "Short"), said])
+    text = await text_of(client, f"/records/{ORIGIN}/{RID}")
+    assert "do not use an earlier one" in text
+    assert text.index("<em>no longer</em>") < text.index("Short")
+    app.library.records[RID] = record(fields=[field("title", "Title", "Water"), field("correction", "C", "later form")])
+    assert "corrects an error" in await text_of(client, f"/records/{ORIGIN}/{RID}")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_kind_has_a_page(client: Client, app: FakeApp, kind: str) -> None:
     app.library.records[RID] = record(kind=kind, kind_label=KINDS[kind].label)
@@ -234,7 +244,7 @@ async def test_a_reader_without_a_browser_gets_a_problem_and_one_with_it_a_page(
 
 async def test_a_signed_in_reader_sees_their_name_and_the_way_out(client: Client, app: FakeApp) -> None:
     await app.accounts.add(LOCAL, "amal", "member", "correct horse battery")
-    secret, _ = await app.accounts.login("amal", "correct horse battery", "x")
-    text = await text_of(client, "/", Cookie=f"cw_session={secret}")
+    signed_in = await app.accounts.login("amal", "correct horse battery", "x")
+    text = await text_of(client, "/", Cookie=f"cw_session={signed_in.secret}")
     assert "(amal)" in text
     assert 'href="/logout"' in text

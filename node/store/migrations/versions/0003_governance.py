@@ -28,10 +28,14 @@ BOOLEAN = Boolean()
 
 def upgrade() -> None:
     """Add what governance needs; nothing of before changes its meaning."""
+    widen_copies()
+    widen_custody()
     widen_accounts()
     widen_audit()
+    widen_erasures()
     create_account_invites()
     create_private_links()
+    create_contributor_acts()
     create_proposals()
     create_votes()
     create_comments()
@@ -39,9 +43,11 @@ def upgrade() -> None:
     create_policies()
     create_agreements()
     create_disclosures()
+    create_handovers()
     create_holds()
     create_hides()
     create_reports()
+    create_audit_blocks()
     create_checkpoints()
     create_witnessed()
 
@@ -51,13 +57,19 @@ def downgrade() -> None:
     raise RuntimeError("the schema before governance cannot hold what was decided: restore a backup instead")
 
 
+def widen_copies() -> None:
+    op.add_column("copies", Column("outline", TEXT, nullable=True))
+
+
+def widen_custody() -> None:
+    op.add_column("custody", Column("given", TEXT, nullable=True))
+
+
 def create_account_invites() -> None:
     op.create_table(
         "account_invites",
         Column("hash", BYTES, nullable=False, autoincrement=False),
         Column("name", TEXT, nullable=False, autoincrement=False),
-        Column("role", TEXT, nullable=False, autoincrement=False),
-        Column("admin", BOOLEAN, nullable=False, autoincrement=False),
         Column("by", TEXT, nullable=False, autoincrement=False),
         Column("created_at", INTEGER, nullable=False, autoincrement=False),
         Column("expires_at", INTEGER, nullable=False, autoincrement=False),
@@ -82,6 +94,26 @@ def create_private_links() -> None:
     )
     op.create_index("private_links_by_subject", "private_links", ["subject"])
     op.create_index("private_links_by_expires_at", "private_links", ["expires_at"])
+
+
+def create_contributor_acts() -> None:
+    op.create_table(
+        "contributor_acts",
+        Column("id", TEXT, nullable=False, autoincrement=False),
+        Column("subject", TEXT, nullable=False, autoincrement=False),
+        Column("link", TEXT, nullable=False, autoincrement=False),
+        Column("rid", TEXT, nullable=False, autoincrement=False),
+        Column("what", TEXT, nullable=False, autoincrement=False),
+        Column("fields", TEXT, nullable=False, autoincrement=False),
+        Column("at", INTEGER, nullable=False, autoincrement=False),
+        Column("gid", TEXT, nullable=False, autoincrement=False),
+        Column("ver", INTEGER, nullable=False, autoincrement=False),
+        Column("holders", TEXT, nullable=False, autoincrement=False),
+        Column("receipt", TEXT, nullable=False, autoincrement=False),
+        PrimaryKeyConstraint("id"),
+    )
+    op.create_index("contributor_acts_by_subject", "contributor_acts", ["subject"])
+    op.create_index("contributor_acts_by_gid", "contributor_acts", ["gid"])
 
 
 def create_proposals() -> None:
@@ -136,12 +168,13 @@ def create_comments() -> None:
 def create_releases() -> None:
     op.create_table(
         "releases",
+        Column("origin", TEXT, nullable=False, autoincrement=False),
         Column("rid", TEXT, nullable=False, autoincrement=False),
         Column("to", TEXT, nullable=False, autoincrement=False),
         Column("ver", INTEGER, nullable=False, autoincrement=False),
         Column("pid", TEXT, nullable=False, autoincrement=False),
         Column("at", INTEGER, nullable=False, autoincrement=False),
-        PrimaryKeyConstraint("rid", "to"),
+        PrimaryKeyConstraint("origin", "rid", "to"),
     )
 
 
@@ -188,7 +221,17 @@ def create_disclosures() -> None:
         PrimaryKeyConstraint("id"),
     )
     op.create_index("disclosures_by_copy_peer", "disclosures", ["copy", "peer"])
-    op.create_index("disclosures_by_at", "disclosures", ["at"])
+
+
+def create_handovers() -> None:
+    op.create_table(
+        "handovers",
+        Column("peer", INTEGER, nullable=False, autoincrement=False),
+        Column("upto", INTEGER, nullable=False, autoincrement=False),
+        Column("at", INTEGER, nullable=False, autoincrement=False),
+        Column("confirmed_at", INTEGER, nullable=True, autoincrement=False),
+        PrimaryKeyConstraint("peer", "upto"),
+    )
 
 
 def create_holds() -> None:
@@ -222,6 +265,7 @@ def create_hides() -> None:
         PrimaryKeyConstraint("origin", "scope", "target"),
         UniqueConstraint("id", name="hides_by_id"),
     )
+    op.create_index("hides_by_on", "hides", ["on"])
 
 
 def create_reports() -> None:
@@ -237,15 +281,23 @@ def create_reports() -> None:
         Column("text", TEXT, nullable=False, autoincrement=False),
         Column("by", TEXT, nullable=False, autoincrement=False),
         Column("at", INTEGER, nullable=False, autoincrement=False),
-        Column("jws", TEXT, nullable=False, autoincrement=False),
         Column("state", TEXT, nullable=False, autoincrement=False),
+        Column("via", INTEGER, nullable=True, autoincrement=False),
         Column("answer", TEXT, nullable=False, autoincrement=False),
         Column("answered_at", INTEGER, nullable=True, autoincrement=False),
-        Column("answer_jws", TEXT, nullable=False, autoincrement=False),
         PrimaryKeyConstraint("id"),
     )
     op.create_index("reports_by_origin_rid", "reports", ["origin", "rid"])
     op.create_index("reports_by_state", "reports", ["state"])
+
+
+def create_audit_blocks() -> None:
+    op.create_table(
+        "audit_blocks",
+        Column("number", INTEGER, nullable=False, autoincrement=False),
+        Column("root", BYTES, nullable=False, autoincrement=False),
+        PrimaryKeyConstraint("number"),
+    )
 
 
 def create_checkpoints() -> None:
@@ -269,6 +321,10 @@ def create_witnessed() -> None:
         Column("note", TEXT, nullable=False, autoincrement=False),
         Column("at", INTEGER, nullable=False, autoincrement=False),
         Column("alarm", TEXT, nullable=False, autoincrement=False),
+        Column("shown", TEXT, nullable=False, autoincrement=False),
+        Column("ours", INTEGER, nullable=False, autoincrement=False),
+        Column("refused", TEXT, nullable=False, autoincrement=False),
+        Column("asked_at", INTEGER, nullable=False, autoincrement=False),
         PrimaryKeyConstraint("node_id"),
     )
 
@@ -279,6 +335,7 @@ def widen_accounts() -> None:
         Column("totp", TEXT, nullable=False, server_default=""),
         Column("totp_step", INTEGER, nullable=False, server_default="0"),
         Column("recovery", TEXT, nullable=False, server_default="[]"),
+        Column("notices", TEXT, nullable=False, server_default="[]"),
     )
     with op.batch_alter_table("accounts") as table:
         for column in added:
@@ -286,10 +343,20 @@ def widen_accounts() -> None:
     with op.batch_alter_table("accounts") as table:  # the rows say every value themselves
         for column in added:
             table.alter_column(column.name, server_default=None)
+    # Before, any steward's token could be given `admin`; now the account has to be an administrator's for it.
+    op.execute(
+        "UPDATE accounts SET admin = TRUE WHERE role = 'steward' AND name IN "
+        "(SELECT account FROM tokens WHERE kind = 'api' AND scopes LIKE '%\"admin\"%')"
+    )
+
+
+def widen_erasures() -> None:
+    op.add_column("erasures", Column("not_before", INTEGER, nullable=True))
 
 
 def widen_audit() -> None:
     op.add_column("audit", Column("salt", BYTES, nullable=True))
     op.add_column("audit", Column("n", INTEGER, nullable=True))
     op.add_column("audit", Column("leaf", BYTES, nullable=True))
+    op.add_column("audit", Column("erased", BYTES, nullable=True))
     op.create_index("audit_by_n", "audit", ["n"])
