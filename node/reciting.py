@@ -10,7 +10,7 @@ from governance.sentences import policy_sentences
 from node.core import Core
 from node.errors import BadInput, NotNow
 from node.principal import Principal
-from node.speech import speech
+from node.speech import languages, speech
 from node.store.rows import PeerRow
 from node.word_views import SentencesView
 
@@ -24,6 +24,8 @@ class Reciting:
     async def policy(self, who: Principal, text: str | None = None, lang: str | None = None) -> SentencesView:
         """A policy as sentences; without a text, the one in force."""
         who.need("steward")
+        if lang is not None and lang.partition("-")[0].lower() not in languages():
+            raise BadInput(f"policies are not read back in {lang!r}: use one of {', '.join(languages())}")
         policy = self._in_force() if text is None else _read(text)
         langs = (lang, *who.langs) if lang else who.langs
         say = speech(langs)

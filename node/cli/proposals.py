@@ -79,13 +79,15 @@ def open_draft(proposal: Proposal) -> None:
 @command(group, "edit")
 def edit(
     proposal: Proposal,
-    value: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="What is different; JSON for lists.")],
+    value: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="What is different; JSON for lists.")
+    ] = None,
     file: Annotated[Path | None, typer.Option("--policy", help="File with the new text of a policy.")] = None,
     title: Annotated[str | None, typer.Option("--title", help="Another title.")] = None,
 ) -> None:
     """Change your own proposal; everybody votes again."""
     with connect() as node:
-        act = _get(node, proposal).act | _members(value)
+        act = _get(node, proposal).act | _members(value or [])
         if file is not None:
             act["text"] = file.read_text(encoding="utf-8")
         view = node.post(ProposalView, f"/proposals/{segment(proposal)}/edit", {"act": act, "title": title})

@@ -51,6 +51,7 @@ report answer report-1 --done read --text thanks
 hold list | hold record RID --note why | hold peer Coast | hold circle river | hold everything | hold lift HOLD
 proposal list | proposal show PROPOSAL | proposal comment PROPOSAL why | proposal vote PROPOSAL yes --yes
 proposal make steward.add account=bela | proposal open PROPOSAL | proposal edit PROPOSAL account=chen
+proposal edit PROPOSAL --title Other
 proposal withdraw PROPOSAL --yes | proposal release RID --to Coast | proposal rotate-keys --fresh request
 proposal add-steward bela | proposal remove-steward chen --role editor
 preview agreement Coast --purpose learning | preview agreement Coast --step suspend | preview circle river --add Coast

@@ -194,6 +194,7 @@ WRONG = [
     ("POST", "/records", DRAFT | {"terms": {"aud": ["all"], "pur": []}}, ["'all'", "network"]),
     ("POST", "/peers/invite", {"terms": {"kinds": ["poem"]}}, ["'poem'", *KINDS]),
     ("POST", "/peers/invite", {"valid_h": 721}, ["valid_h", "720 is the most"]),
+    ("GET", "/policy/sentences?lang=xx", None, ["'xx'", "en, ar, es, fr, pt, sw"]),
     ("POST", "/peers/accept", {"text": "hello"}, ["no invitation"]),
     ("POST", "/circles", {"slug": "North Side"}, ["'North Side'", "lower-case"]),
     ("POST", "/proposals", {"act": {"kind": "party.hold"}}, ["act", "policy.change"]),
