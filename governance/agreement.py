@@ -5,7 +5,7 @@ Start, expiry, suspension and end act everywhere through one function, `phase_no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -86,6 +86,28 @@ class Clauses:
     review: int | None = None
     conflict: str = ""
     suspend_overdue: bool = False
+
+
+def either(one: Clauses, other: Clauses) -> Clauses:
+    """Clauses that let pass what one or the other does (and, where they are about different things, a little more).
+
+    For foreseeing what a peer may come to have while an amendment waits for its signature; never for deciding.
+    """
+    ends = (one.until, other.until)
+    return replace(
+        one,
+        purposes=one.purposes | other.purposes,
+        kinds=_either_list(one.kinds, other.kinds),
+        topics=_either_list(one.topics, other.topics),
+        passing_on=one.passing_on or other.passing_on,
+        attachments=one.attachments or other.attachments,
+        until=None if None in ends else max(e for e in ends if e is not None),
+        starts=min(one.starts, other.starts),
+    )
+
+
+def _either_list(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    return one | other if one and other else frozenset()  # an empty list means all
 
 
 def phase_now(phase: Phase, clauses: Clauses | None, now: int) -> Phase:

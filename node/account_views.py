@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
-from node.views import AccountView, View
+from node.views import View
+
+
+class TokenView(View):
+    """An API token; `secret` is shown once."""
+
+    label: str
+    account: str
+    scopes: list[str]
+    created_at: int
+    expires_at: int
+    secret: str | None = None
+
+
+class AccountView(View):
+    """A person's account; `password` only in the answer that made it up, `invited` until a password was chosen."""
+
+    name: str
+    role: str
+    created_at: int
+    disabled: bool
+    password: str | None = None
+    admin: bool = False
+    second_factor: bool = False
+    invited: bool = False
 
 
 class AccountInviteView(View):

@@ -16,9 +16,9 @@ from governance.promises import RENDERING, promises
 from governance.speech import ENGLISH, Say
 from governance.terms import MAX_UNTIL, Purpose
 from node.errors import BadInput, NotNow
+from node.peer_views import AgreementView
 from node.peerbook import clauses_of
 from node.speech import languages, speech
-from node.views import AgreementView
 
 DAY_S: Final = 86_400
 REMIND_S: Final = 30 * DAY_S  # a month to meet, talk and sign

@@ -15,13 +15,13 @@ from node.core import Core
 from node.erasure import schedule_erasure
 from node.errors import BadInput, NotFound
 from node.fingerprint import Fingerprint
+from node.peer_views import CircleView
 from node.principal import Principal
 from node.proposals.acts import CircleChange, CircleCreate
 from node.stewards import By, alone
 from node.store.port import Reader, Writer
 from node.store.rows import CircleRow, Copy, Custody, Entry, Offer, PeerRow, State
 from node.support import hops_of, note_ended
-from node.views import CircleView
 
 
 class Circles:

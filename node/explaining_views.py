@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from node.views import ExplainView, View
+from node.views import View, WithheldView
 
 
 class RuleView(View):
@@ -28,9 +28,20 @@ class GoverningView(View):
     words: str
 
 
-class ExplainedView(ExplainView):
+class ExplainedView(View):
     """Why a recipient gets what of a record or of one field of it: rules, agreement and permissions as data too."""
 
+    rid: str
+    to: str
+    outcome: Literal["share", "withhold", "hold"]
+    words: list[str]
+    fields: list[str]
+    withheld: list[WithheldView]
+    policy: str
+    policy_version: str
+    at: int
+    consent: list[str] = Field(description="the grants that stand behind linked fields, in words")
+    last_sent: str | None = Field(description="what the custody ledger says this peer was last told")
     field: str | None = None
     rules: list[RuleView] = Field(default_factory=list)
     agreement: str | None = Field(default=None, description="the id of the agreement that counts")

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from governance.agreement import Clauses, Phase
+from governance.agreement import Clauses, Phase, either
 from governance.classes import Offered, Seen, Side
 from governance.consent import Grant, terms_now
 from governance.gate import TO_ALL, Peer
@@ -23,7 +23,7 @@ from governance.record import ContributorLink, Draft
 from node.agreements import waits_for_peer
 from node.copies import Held, outlined
 from node.core import Core
-from node.ledger import Ledger, only_keeps
+from node.ledger import Ledger
 from node.peerbook import KnownPeer, Situation, clauses_of, passing_peers
 from node.releasing import Releases, releases
 from node.sealing import grants_for, records_of
@@ -31,6 +31,7 @@ from node.stopping import stops_in_force
 from node.store.port import Reader
 from node.store.rows import ContributorRow, Copy, DraftRow, Offer, State
 from node.support import onward
+from node.wanted import only_keeps
 
 COLUMNS: Final = ("id", "origin", "rid", "own", "ver", "iat", "kind", "lang", "direct", "editor", "outline")
 BATCH: Final = 2_000  # records between two pauses: some 20 ms
@@ -115,7 +116,7 @@ class Previews:
     async def _worlds(self, tx: Reader, what_if: WhatIf) -> tuple[_World, _World]:
         situation = await self._core.situation(tx)
         found = await self._core.peers(tx, situation)
-        peers = {n: _come_back(p, situation) for n, p in found.items()}
+        peers = {n: _by_its_own_word(p, situation, named=p.node_id in what_if.peers) for n, p in found.items()}
         would = replace(
             situation,
             policy=what_if.policy or situation.policy,
@@ -205,15 +206,22 @@ def _circles(situation: Situation, node_id: str) -> frozenset[str]:
     return frozenset(cid for cid, members in situation.rosters.items() if node_id in members)
 
 
-def _come_back(peer: KnownPeer, situation: Situation) -> KnownPeer:
-    """A peer that can come back by its own word, as if it had: no steward here would be asked again then."""
+def _by_its_own_word(peer: KnownPeer, situation: Situation, *, named: bool) -> KnownPeer:
+    """A peer with all that it can bring about alone, as if it had: no steward here would be asked again then.
+
+    `named`: what is thought of is about this peer's own clauses, and is compared with those in force.
+    """
     row, offered = peer.row, waits_for_peer(peer.row.proposal, situation.node_id)
-    over = peer.phase(situation.now) in (Phase.PROPOSED, Phase.EXPIRED)
+    phase = peer.phase(situation.now)
     active = replace(row, phase=Phase.ACTIVE)
     if row.phase == Phase.SUSPENDED and row.they_suspended and not row.we_suspended:
         return replace(peer, row=active)
-    if over and offered is not None:
+    if offered is None:
+        return peer
+    if phase in (Phase.PROPOSED, Phase.EXPIRED):
         return replace(peer, row=active, clauses=replace(clauses_of(offered), starts=0))
+    if phase is Phase.ACTIVE and peer.clauses is not None and not named:
+        return replace(peer, clauses=either(peer.clauses, clauses_of(offered)))
     return peer
 
 

@@ -15,13 +15,14 @@ from node.copies import texts_held
 from node.core import Core
 from node.fingerprint import Fingerprint, mark_id, order_key
 from node.given import arrived, given, narrows
-from node.ledger import Ledger, fingerprints, only_keeps, peer_row
+from node.ledger import Ledger, fingerprints, peer_row
 from node.peerbook import known_origins, read_history
 from node.remembering import remember_confirmed, remember_handed
 from node.store.governing import HideRow, HoldRow
 from node.store.port import Reader, Writer
 from node.store.rows import CircleRow, Copy, Custody, Outgoing, PeerRow
 from node.store.rows import Entry as Told
+from node.wanted import only_keeps
 
 PAGE_RECORDS: Final = 500  # one transaction at the receiver, and half of what one receipt can confirm
 PAGE_BYTES: Final = 2 * 1024 * 1024  # what 50 kbit/s carries before a session of five minutes gives up

@@ -20,6 +20,7 @@ from node.attaching import Attachments
 from node.core import Core
 from node.errors import NodeError, PeerTrouble
 from node.lines import Lines
+from node.peer_views import SyncView
 from node.peerbook import read_history
 from node.peers import Peers
 from node.principal import Principal
@@ -27,7 +28,6 @@ from node.sharing import Sharing
 from node.side import Sides
 from node.store.port import StoreError
 from node.store.rows import Custody, Entry, Outgoing, PeerRow
-from node.views import SyncView
 from node.witnessing import Witnessing
 
 log = logging.getLogger("commonweave.sync")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from governance.gate import Member, Role
-from node.account_views import NoticeView
+from node.account_views import AccountView, NoticeView
 from node.accounts.brake import Brake
 from node.accounts.passwords import Hasher
 from node.accounts.vault import Vault
@@ -21,7 +21,6 @@ from node.errors import BadInput, NotAllowed, NotFound
 from node.principal import Principal, Scope
 from node.store.governing import Account, AccountInvite, Token
 from node.store.port import Reader, Store, Writer
-from node.views import AccountView
 
 SECRET_BYTES: Final = 32
 SESSION: Final = "session"

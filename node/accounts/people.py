@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from governance.gate import Role
-from node.account_views import OwnAccountView
+from node.account_views import AccountView, OwnAccountView
 from node.accounts.desk import (
     Room,
     account,
@@ -26,7 +26,6 @@ from node.errors import NotAllowed, NotFound, NotNow
 from node.principal import Principal, Scope
 from node.store.governing import Account, AccountInvite
 from node.store.port import Writer
-from node.views import AccountView
 
 _PASSWORD_GROUPS, _PASSWORD_CHARS = 5, 4  # 20 letters of 31: 99 bits
 BY_PROPOSAL: Final = "who is a steward is decided by the stewards: `proposal add-steward` or `remove-steward`"

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from governance.gate import Role
+from node.account_views import TokenView
 from node.accounts.desk import API, account, digest, not_above, own_or_admin
 from node.accounts.signing_in import SigningIn
 from node.errors import BadInput, NotAllowed, NotFound, NotNow
 from node.principal import Principal, Scope, grantable
 from node.store.governing import Account, Token
 from node.store.port import Writer
-from node.views import TokenView
 
 MAX_TOKEN_DAYS: Final = 366
 TOKEN_PREFIX: Final = "cwt_"  # noqa: S105 - lets people and scanners see what a leaked string is

@@ -7,13 +7,20 @@ from typing import Annotated, Any
 import segno
 import typer
 
-from node.account_views import AccountInviteView, EndedView, FactorView, RecoveryView, SessionView
+from node.account_views import (
+    AccountInviteView,
+    AccountView,
+    EndedView,
+    FactorView,
+    RecoveryView,
+    SessionView,
+    TokenView,
+)
 from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.options import Yes
 from node.cli.output import console, emit, pairs, panel, say, table, when, words
 from node.cli.session import command, confirm
-from node.views import AccountView, TokenView
 
 account = typer.Typer(help="People who sign in here.", no_args_is_help=True)
 token = typer.Typer(help="Tokens for programs that call the API.", no_args_is_help=True)

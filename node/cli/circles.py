@@ -10,7 +10,7 @@ from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.output import emit, short_node, table, words
 from node.cli.session import command
-from node.views import CircleView
+from node.peer_views import CircleView
 
 group = typer.Typer(help="Named groups of nodes.", no_args_is_help=True)
 Circle = Annotated[str, typer.Argument(metavar="CIRCLE", help="The circle's id, as `circle list` shows it.")]

@@ -13,7 +13,8 @@ from node.cli.options import FileArgument
 from node.cli.output import console, emit, pairs, table, when, words
 from node.cli.session import command, session
 from node.errors import BadInput, NodeError, PeerTrouble
-from node.views import CheckView, PeerView, StatusView, SyncView
+from node.peer_views import PeerView, SyncView
+from node.views import CheckView, StatusView
 from node.web.api_node import PolicyProblems, PolicyState
 from node.web.api_node import Progress as Done
 from node.word_views import SentencesView

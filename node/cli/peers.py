@@ -14,7 +14,7 @@ from node.cli.options import Peer, Yes
 from node.cli.output import console, emit, pairs, panel, short_node, table, when, words
 from node.cli.session import command, confirm, session
 from node.cli.wording import moment
-from node.views import AgreementView, FlowView, InviteView, PeerView
+from node.peer_views import AgreementView, FlowView, InviteView, PeerView
 
 group = typer.Typer(help="Meet other nodes, agree with them, part from them.", no_args_is_help=True)
 agreement = typer.Typer(help="What was agreed with a peer.", no_args_is_help=True)

@@ -22,6 +22,7 @@ from node.cli.output import console, emit, panel, short, table, when
 from node.cli.session import command, confirm, session
 from node.errors import BadInput
 from node.proposal_views import ProposalLine, ProposalView
+from node.proposals.acts import KINDS, members_of
 
 group = typer.Typer(help="What stewards decide together: see what would change, talk, vote.", no_args_is_help=True)
 
@@ -67,7 +68,23 @@ def make(
     draft: Draft = False,
 ) -> None:
     """Propose anything: `proposal make circle.change circle=coast remove='["Hill School"]'`."""
-    _make({"kind": kind} | _members(value or []), title, draft)
+    members = _members(value or [])
+    _check(kind, members)
+    _make({"kind": kind} | members, title, draft)
+
+
+def _check(kind: str, members: dict[str, Any]) -> None:
+    """Say here what an act of this kind is made of: the node could only name the place in a document."""
+    if kind not in KINDS:
+        raise BadInput(f"{kind!r} is nothing that can be proposed: use one of {', '.join(KINDS)}")
+    needs, may_have = members_of(kind)
+    form = " ".join([*(f"{n}=…" for n in needs), *(f"[{n}=…]" for n in may_have)])
+    for name in members:
+        if name not in (*needs, *may_have):
+            raise BadInput(f"{kind} has no {name!r}; write: proposal make {kind} {form}")
+    for name in needs:
+        if name not in members:
+            raise BadInput(f"{kind} needs {name}; write: proposal make {kind} {form}")
 
 
 @command(group, "open")

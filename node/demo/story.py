@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.rule import Rule
 from rich.table import Table
 
+from node.account_views import AccountView
 from node.cli.client import Api
 from node.cli.connect import connect
 from node.cli.finding import marked
@@ -23,24 +24,10 @@ from node.cli.importing import stream
 from node.cli.output import short
 from node.demo.cast import CAST, CIRCLE, Organisation
 from node.demo.processes import DemoStopped, Nodes
+from node.explaining_views import ExplainedView
 from node.imports import ReadOptions, open_source
-from node.views import (
-    AccountView,
-    CircleView,
-    CustodyView,
-    ExplainView,
-    FlowView,
-    ImportView,
-    InviteView,
-    Page,
-    PeerView,
-    ReceiptView,
-    RecordInfo,
-    RecordView,
-    SearchView,
-    StatusView,
-    SyncView,
-)
+from node.peer_views import CircleView, FlowView, InviteView, PeerView, SyncView
+from node.views import CustodyView, ImportView, Page, ReceiptView, RecordInfo, RecordView, SearchView, StatusView
 
 T = TypeVar("T")
 MAX_SYNC_ROUNDS: Final = 6  # a roster has to arrive before what rests on it can go; more would be a loop
@@ -267,7 +254,7 @@ class Story:
         self.line(f"   there: {', '.join(f.name for f in there.fields)}")
         for withheld in there.withheld:
             self._out.print(f"   withheld: {escape(withheld.field)} – {escape(withheld.reason)}", style="dim")
-        why = self._api(giver).get(ExplainView, f"/records/{info.rid}/explain", to=self._id(taker))
+        why = self._api(giver).get(ExplainedView, f"/records/{info.rid}/explain", to=self._id(taker))
         self.line(f"   {giver.name} can say why, at any time (commonweave explain {short(info.rid)} --to …):")
         for word in why.words[:MAX_REASONS]:
             self._out.print(f"      {escape(word)}", style="dim")

@@ -21,13 +21,13 @@ from node.core import Core
 from node.errors import BadInput, NotFound, PeerTrouble
 from node.lateness import withdrawals
 from node.lines import Lines
+from node.peer_views import PeerView
 from node.peerbook import KnownPeer, read_history
 from node.principal import Principal
 from node.reminding import reminders_of
 from node.store.governing import Witnessed
 from node.store.port import Reader
 from node.store.rows import OriginRow, PeerRow
-from node.views import PeerView
 
 
 class Acquaintance:

@@ -38,6 +38,7 @@ from node.agreements import (
 )
 from node.copies import Held
 from node.errors import NotNow, PeerTrouble
+from node.peer_views import FlowView, PeerView
 from node.peerbook import clauses_of, read_history
 from node.peers.acquaintance import refused
 from node.peers.parting import Parting
@@ -47,7 +48,6 @@ from node.remembering import remember_agreement
 from node.stewards import By, alone
 from node.store.port import Reader, Writer
 from node.store.rows import Copy, Outgoing, PeerRow, State
-from node.views import FlowView, PeerView
 
 NONCE_BYTES: Final = 18
 EXAMPLES: Final = 8

@@ -33,12 +33,12 @@ from node.agreements import (
     write_proposal,
 )
 from node.errors import BadInput, NotNow, PeerTrouble
+from node.peer_views import InviteView, PeerView
 from node.peerbook import read_history, renewed
 from node.peers.acquaintance import Acquaintance, refused
 from node.principal import Principal
 from node.store.port import Writer
 from node.store.rows import InviteRow, PeerRow
-from node.views import InviteView, PeerView
 
 HOUR_S: Final = 3600
 MAX_INVITE_H: Final = 24 * 30  # an invitation that lies about for longer than a month is one lost

@@ -21,6 +21,7 @@ from governance.errors import AgreementError
 from governance.terms import MAX_UNTIL
 from node.agreements import read_proposal
 from node.errors import NotNow, PeerTrouble
+from node.peer_views import PeerView
 from node.peerbook import read_history
 from node.peers.acquaintance import Acquaintance, refused
 from node.principal import Principal
@@ -28,7 +29,6 @@ from node.proposals.acts import MAX_NOTE_CHARS, AgreementStep
 from node.stewards import By, alone
 from node.store.port import Writer
 from node.store.rows import Outgoing, PeerRow
-from node.views import PeerView
 
 StepKind = Literal["agreement.suspend", "agreement.resume", "agreement.end", "agreement.block", "agreement.unblock"]
 _STEPS: Final[dict[StepKind, tuple[Step, NoticeKind | None]]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -125,6 +125,19 @@ Act = (
 )  # fmt: skip
 AnyAct = Annotated[Act, Field(discriminator="kind")]
 _ACT: Final[TypeAdapter[Act]] = TypeAdapter(AnyAct)
+
+
+_SHAPES: Final[dict[str, type[_Act]]] = {
+    kind: model for model in get_args(Act) for kind in get_args(model.model_fields["kind"].annotation)
+}
+KINDS: Final = tuple(_SHAPES)
+
+
+def members_of(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names that an act of a kind needs, and those that it may have."""
+    fields = {n: f for n, f in _SHAPES[kind].model_fields.items() if n != "kind"}
+    needs = tuple(n for n, f in fields.items() if f.is_required())
+    return needs, tuple(n for n in fields if n not in needs)
 
 
 def read_act(text: str) -> Act:

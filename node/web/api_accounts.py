@@ -9,9 +9,17 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from node.account_views import AccountInviteView, EndedView, FactorView, OwnAccountView, RecoveryView, SessionView
+from node.account_views import (
+    AccountInviteView,
+    AccountView,
+    EndedView,
+    FactorView,
+    OwnAccountView,
+    RecoveryView,
+    SessionView,
+    TokenView,
+)
 from node.principal import Principal, Scope
-from node.views import AccountView, TokenView
 from node.web.operations import Operation
 from node.web.ports import AppPort
 from node.web.requests import Given

@@ -7,18 +7,9 @@ from typing import Final
 
 from node.agreements import ProposedAgreement
 from node.errors import BadInput, NotAllowed
+from node.peer_views import CircleView, FlowView, InviteView, PeerView, SyncView
 from node.principal import Principal, Scope
-from node.views import (
-    CheckView,
-    CircleView,
-    FlowView,
-    InviteView,
-    Page,
-    PeerView,
-    StatusView,
-    SyncView,
-    View,
-)
+from node.views import CheckView, Page, StatusView, View
 from node.web.cursors import unwrap, wrap
 from node.web.operations import Operation
 from node.web.ports import AppPort

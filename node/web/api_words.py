@@ -7,8 +7,8 @@ from typing import Final
 from pydantic import Field
 
 from governance.policy_text import MAX_POLICY_BYTES
+from node.peer_views import PeerView
 from node.principal import Principal, Scope
-from node.views import PeerView
 from node.web.operations import Operation
 from node.web.ports import AppPort
 from node.web.requests import Given

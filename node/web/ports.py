@@ -8,7 +8,15 @@ from typing import Any, Protocol
 
 from governance.record import Attachment, Draft
 from governance.terms import Purpose, Terms
-from node.account_views import AccountInviteView, FactorView, OwnAccountView, RecoveryView, SessionView
+from node.account_views import (
+    AccountInviteView,
+    AccountView,
+    FactorView,
+    OwnAccountView,
+    RecoveryView,
+    SessionView,
+    TokenView,
+)
 from node.accounts import Invited, Joined, SignedIn
 from node.agreements import ProposedAgreement
 from node.audit_views import CheckpointView, ErasedView, ExportLine, LogCheckView, ProofDocument, WitnessedView
@@ -19,6 +27,7 @@ from node.explaining_views import ExplainedView, PastView, SeesView
 from node.finding import SearchRequest
 from node.foreseeing import Wish
 from node.holds_views import HoldView
+from node.peer_views import CircleView, FlowView, InviteView, PeerView, SyncView
 from node.preview_views import PreviewLine
 from node.principal import Principal
 from node.proposal_views import ProposalLine, ProposalView
@@ -26,27 +35,20 @@ from node.proposals.acts import Act
 from node.report_views import CorrectionView, ReportView
 from node.store.port import Store
 from node.views import (
-    AccountView,
     AttachmentView,
     CheckView,
-    CircleView,
     ConsentEffect,
     CustodyView,
-    FlowView,
     GrantView,
     HitView,
     ImportView,
-    InviteView,
     NarrowView,
     Page,
-    PeerView,
     ReceiptView,
     RecordInfo,
     RecordView,
     SearchView,
     StatusView,
-    SyncView,
-    TokenView,
     VerifyView,
     VersionView,
     WithdrawalView,

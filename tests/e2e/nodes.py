@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
-from config.load import FILE_NAME
+from config.load import FILE_NAME, packaged_policies
 from node.setup import init
 
 T = TypeVar("T")
@@ -32,6 +32,20 @@ PATIENCE_S: Final = 30.0  # two shared cores, three processes a test
 POLL_S: Final = 0.05
 PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 NETWORK: Final = {"aud": ["network"], "pur": ["learning"]}
+NODE_ONLY: Final[dict[str, Any]] = {"audiences": ["node"], "purposes": ["learning"]}
+ALL: Final = {"title", "summary", "outcome"}  # the fields of what `Node.publish` makes
+RIVERS_STAY: Final = """
+[[rule]]
+id = "rivers-stay"
+effect = "withhold"
+to = "peer"
+when.topics = ["rivers"]
+[rule.reason]
+en = "Rivers stay here."
+[[rule.example]]
+to = "peer"
+topics = ["rivers"]
+"""
 SLOW_SYNC: Final = "[sync]\ninterval_s = 3600\n"  # whatever arrives within a test was sent because it had to be
 EXTRA: Final = SLOW_SYNC
 
@@ -326,6 +340,15 @@ def agree(host: Node, guest: Node) -> None:
     host.step(guest, "approve")
     guest.step(host, "approve")
     wait_for(lambda: host.peer(guest)["phase"] == guest.peer(host)["phase"] == "active", "the agreement is active")
+
+
+def own_policy(node: Node) -> Path:
+    """Let a node follow a policy file of its own, which a test may change; its path."""
+    policy = node.data / "policy.toml"
+    policy.write_text(packaged_policies()["trusted-partners"].read_text())
+    settings = node.data / FILE_NAME
+    settings.write_text(settings.read_text().replace('"trusted-partners"', f'"{policy}"'))
+    return policy
 
 
 def keep_copy(node: Node, to: Path) -> Path:

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.nodes import Answered, Node, befriend, nodes, wait_for
+from tests.e2e.nodes import NODE_ONLY, Answered, Node, befriend, nodes, wait_for
 
 pytestmark = pytest.mark.e2e
 MIB = 1024 * 1024
-NODE_ONLY: dict[str, Any] = {"audiences": ["node"], "purposes": ["learning"]}
 
 
 @pytest.fixture(scope="module")

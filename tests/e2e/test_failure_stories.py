@@ -14,37 +14,25 @@ from typing import Any
 
 import pytest
 
-from config.load import FILE_NAME, packaged_policies
-from tests.e2e.nodes import NETWORK, Answered, Node, befriend, keep_copy, nodes, put_back, wait_for
+from tests.e2e.nodes import (
+    ALL,
+    NETWORK,
+    NODE_ONLY,
+    RIVERS_STAY,
+    Answered,
+    Node,
+    befriend,
+    keep_copy,
+    nodes,
+    own_policy,
+    put_back,
+    wait_for,
+)
 from tests.e2e.voices import FEED, NO_MARKS, voice
 
 pytestmark = pytest.mark.e2e
-ALL = {"title", "summary", "outcome"}
-NODE_ONLY: dict[str, Any] = {"audiences": ["node"], "purposes": ["learning"]}
-YEAR_S = 365 * 86_400
 LOAD_S = 3.0  # of requests before the policy changes, and as long again after
 CALLERS = 2  # for each of two peers: as many as the machine of a small organisation serves at once
-RIVERS_STAY = """
-[[rule]]
-id = "rivers-stay"
-effect = "withhold"
-to = "peer"
-when.topics = ["rivers"]
-[rule.reason]
-en = "Rivers stay here."
-[[rule.example]]
-to = "peer"
-topics = ["rivers"]
-"""
-
-
-def _own_policy(node: Node) -> Path:
-    """Let a node follow a policy file of its own."""
-    policy = node.data / "policy.toml"
-    policy.write_text(packaged_policies()["trusted-partners"].read_text())
-    settings = node.data / FILE_NAME
-    settings.write_text(settings.read_text().replace('"trusted-partners"', f'"{policy}"'))
-    return policy
 
 
 def _everybody_meets(*every: Node) -> None:
@@ -56,7 +44,7 @@ def _everybody_meets(*every: Node) -> None:
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
     """Three organisations that all share with one another and pass things on."""
-    with nodes(tmp_path_factory.mktemp("stories"), "Amparo", "Bahari", "Chandra", prepare=_own_policy) as every:
+    with nodes(tmp_path_factory.mktemp("stories"), "Amparo", "Bahari", "Chandra", prepare=own_policy) as every:
         _everybody_meets(*every)
         yield every
 
@@ -298,7 +286,7 @@ class _Caller:
 
 
 def test_a_policy_updated_while_the_old_one_is_still_served_under_load(tmp_path: Path) -> None:
-    with nodes(tmp_path, "Aino", "Bodil", "Ceren", prepare=_own_policy) as (a, b, c):
+    with nodes(tmp_path, "Aino", "Bodil", "Ceren", prepare=own_policy) as (a, b, c):
         _everybody_meets(a, b, c)
         for number in range(40):
             a.publish(f"Anything {number}")

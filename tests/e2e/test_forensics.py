@@ -19,14 +19,13 @@ import pytest
 from config.load import FILE_NAME
 from tests.e2e.forked import fork
 from tests.e2e.ledgers import DATABASE, ledger
-from tests.e2e.nodes import NETWORK, Node, befriend, nodes, wait_for
+from tests.e2e.nodes import NETWORK, NODE_ONLY, Node, befriend, nodes, wait_for
 from tests.e2e.traces import forms_of_disclosure, forms_of_text, indexed, traces
 from tests.postgres import Cluster, postgres
 
 __all__ = ["postgres"]
 
 pytestmark = pytest.mark.e2e
-NODE_ONLY: Final = {"audiences": ["node"], "purposes": ["learning"]}
 LONG_WORDS: Final = 4_000  # a field over many pages of the database
 FILE_BYTES: Final = 1_300_000  # more than one piece
 PIECE: Final = 48  # bytes of it that occur by no chance

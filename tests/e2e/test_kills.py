@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.forked import fork
 from tests.e2e.ledgers import DATABASE, ledger
-from tests.e2e.nodes import Answered, Node, befriend, nodes, wait_for
+from tests.e2e.nodes import NODE_ONLY, Answered, Node, befriend, nodes, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 SEED: Final = 9
@@ -22,7 +22,6 @@ WAITING: Final = 30  # records that have not travelled yet when a session begins
 LONGEST_S: Final = 0.5  # from asking for a session to the kill; ten pages take longer
 SMALL_PAGES: Final = "[sync]\ninterval_s = 3600\npage_records = 3\n"
 FILE_BYTES: Final = 300_000
-NODE_ONLY: Final = {"audiences": ["node"], "purposes": ["learning"]}
 SPARE: Final = 1.10  # how much larger than after an undisturbed sync a database may be
 
 

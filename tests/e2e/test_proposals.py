@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from config.load import packaged_policies
-from tests.e2e.nodes import Node, befriend, nodes, wait_for
-from tests.e2e.test_retraction import WITHHOLD_RIVERS
+from tests.e2e.nodes import RIVERS_STAY, Node, befriend, nodes, wait_for
 
 pytestmark = pytest.mark.e2e
 POLICY = packaged_policies()["trusted-partners"].read_text()
@@ -78,7 +77,7 @@ def test_a_policy_is_previewed_voted_and_in_force_and_the_partner_gives_its_copy
     b.sync(a)
     wait_for(lambda: story.rid in b.rids(), "the record arrives")
     file = story.folder / "narrow.toml"
-    file.write_text(POLICY + WITHHOLD_RIVERS)
+    file.write_text(POLICY + RIVERS_STAY)
 
     proposed = a.cli(
         "policy", "propose", str(file), "--title", "Rivers stay", "--json", "--token-file", story.token_file("amal")

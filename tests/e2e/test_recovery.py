@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.nodes import Answered, Node, befriend, keep_copy, nodes, put_back, wait_for
+from tests.e2e.nodes import ALL, Answered, Node, befriend, keep_copy, nodes, put_back, wait_for
 
 pytestmark = pytest.mark.e2e
-ALL = {"title", "summary", "outcome"}
 MANY = 400
 
 

@@ -7,43 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from config.load import FILE_NAME, packaged_policies
-from tests.e2e.nodes import NETWORK, Node, agree, befriend, nodes, wait_for
+from tests.e2e.nodes import ALL, NETWORK, NODE_ONLY, RIVERS_STAY, Node, agree, befriend, nodes, own_policy, wait_for
 
 pytestmark = pytest.mark.e2e
-NODE_ONLY: dict[str, Any] = {"audiences": ["node"], "purposes": ["learning"]}
-ALL = {"title", "summary", "outcome"}
-WITHHOLD_RIVERS = """
-[[rule]]
-id = "rivers-stay"
-effect = "withhold"
-to = "peer"
-when.topics = ["rivers"]
-[rule.reason]
-en = "A steward decided that rivers stay here."
-[[rule.example]]
-to = "peer"
-topics = ["rivers"]
-"""
-
-
-def _own_policy(node: Node) -> Path:
-    """Let a node follow a policy file of its own."""
-    policy = node.data / "policy.toml"
-    policy.write_text(packaged_policies()["trusted-partners"].read_text())
-    settings = node.data / FILE_NAME
-    settings.write_text(settings.read_text().replace('"trusted-partners"', f'"{policy}"'))
-    return policy
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
     """A and B with an agreement; each has its own policy file."""
-    with nodes(tmp_path_factory.mktemp("retract"), "Anuk", "Bora", prepare=_own_policy) as (a, b):
+    with nodes(tmp_path_factory.mktemp("retract"), "Anuk", "Bora", prepare=own_policy) as (a, b):
         befriend(a, b)
         yield [a, b]
 
@@ -142,10 +117,10 @@ def test_a_changed_policy_file_takes_back_and_gives_again(pair: list[Node]) -> N
     _arrived(a, b, rid, {*ALL, "topics"})
     policy = a.data / "policy.toml"
     before = policy.read_text()
-    policy.write_text(before + WITHHOLD_RIVERS)
+    policy.write_text(before + RIVERS_STAY)
     wait_for(lambda: b.show(rid) is None, "it is gone")
     wait_for(lambda: a.line(rid, b)["confirmed"] == "erased", "custody says confirmed")
-    assert "rivers stay here" in " ".join(a.get(f"/records/{rid}/explain", to=b.node_id)["words"])
+    assert "Rivers stay here" in " ".join(a.get(f"/records/{rid}/explain", to=b.node_id)["words"])
     policy.write_text(before)
     wait_for(lambda: a.get(f"/records/{rid}/explain", to=b.node_id)["outcome"] == "share", "the old policy is back")
     _arrived(a, b, rid, {*ALL, "topics"})

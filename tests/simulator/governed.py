@@ -83,7 +83,7 @@ class CouncilWatch(Watch):
             for needed, what in _moved(node, rows):
                 if needed not in kinds:
                     self.broken.append(f"{node.name} {what} without a proposal, though several stewards decide there")
-            back = [new for old, new in rows.get(PeerRow, ()) if new and new.phase == Phase.ACTIVE and new != old]
+            back = [new for old, new in rows.get(PeerRow, ()) if new and new.phase == Phase.ACTIVE and _moves(old, new)]
             if back and not decided:
                 at_once(self._check_returns(node, before, {p.node_id for p in back}))
         for _, act in rows.get(ContributorAct, ()):
@@ -141,10 +141,8 @@ class CouncilWatch(Watch):
             self._sealed |= {(node.id, node.restored, number): situation for number in copies}
 
     async def _check_returns(self, node: SimNode, before: _Before, back: set[str]) -> None:
-        """A peer that comes back by its own word gets nothing by it that no voter saw and nobody published since."""
+        """A peer that comes back or signs gets nothing by its own word that no voter saw and nobody published since."""
         async with before.store().read() as tx:
-            situation = await node.core.situation(tx)
-            were = {p.node_id: p.phase(situation.now) for p in (await node.core.peers(tx, situation)).values()}
             had = await flows(node, tx)
         async with node.sim_store.look() as tx:
             has = await flows(node, tx)
@@ -152,7 +150,7 @@ class CouncilWatch(Watch):
                 extra = (
                     fields - had.get((peer, number), frozenset()) - self._seen.get((node.id, peer, number), frozenset())
                 )
-                if peer in back and were.get(peer) is not Phase.ACTIVE and extra:
+                if peer in back and extra:
                     extra -= await flow_under(
                         self._sealed.get((node.id, node.restored, number)), node, tx, peer, number
                     )
@@ -299,6 +297,11 @@ def read_seen(packed: bytes | None) -> Mapping[tuple[str, int], frozenset[str]]:
                 place = peer, number
                 out[place] = out.get(place, frozenset()) | frozenset(seen["names"][names])
     return out
+
+
+def _moves(old: Row | None, new: Row) -> bool:
+    """True if a peer is where it was not before: in another phase, or under another agreement."""
+    return any(getattr(old, name, None) != getattr(new, name) for name in ("phase", "agreement"))
 
 
 def _moved(node: SimNode, rows: Mapping[type[Row], Collection[tuple[Any, Any]]]) -> list[tuple[str, str]]:

@@ -176,6 +176,22 @@ def test_a_policy_file_is_previewed_and_proposed(data: Path, tmp_path: Path) -> 
     assert "none.toml" in missing.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("proposal make circle.grow circle=x", ["'circle.grow'", "circle.change", "key.rotate"]),
+        ("proposal make agreement.renew", ["needs peer", "agreement.renew peer=… [days=…]"]),
+        ("proposal make steward.add account=bela role=editor", ["no 'role'", "steward.add account=…"]),
+        ("proposal make steward.add bela", ["'bela'", "name=value"]),
+    ],
+)
+def test_what_cannot_be_proposed_is_told_with_what_can(data: Path, line: str, said: list[str]) -> None:
+    result = run(data, line)
+    assert result.exit_code == 2
+    told = " ".join(result.stderr.split())
+    assert [word for word in said if word not in told] == []
+
+
 def test_an_import_sends_items_and_problems_in_their_order(data: Path, tmp_path: Path) -> None:
     source = write(tmp_path / "a.jsonl", corpus_document(), "{", corpus_document(id="b"))
     result = run(data, "import", str(source), "--json")

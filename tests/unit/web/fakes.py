@@ -15,32 +15,27 @@ from governance.terms import Terms
 from node.agreements import ProposedAgreement
 from node.errors import NotFound
 from node.finding import SearchRequest
+from node.peer_views import AgreementView, CircleView, FlowView, InviteView, PeerView, SyncView
 from node.principal import LOCAL, Principal
 from node.store.memory import MemoryStore
 from node.views import (
-    AgreementView,
     AttachmentView,
     CheckView,
-    CircleView,
     ConsentEffect,
     CustodyView,
     FacetValue,
     FieldView,
-    FlowView,
     GrantView,
     HitView,
     ImportView,
-    InviteView,
     LinkView,
     NarrowView,
     Page,
-    PeerView,
     ReceiptView,
     RecordInfo,
     RecordView,
     SearchView,
     StatusView,
-    SyncView,
     TermsView,
     VerifyView,
     VersionView,
