@@ -46,7 +46,7 @@ async def join(request: web.Request) -> web.StreamResponse:
         joined = await accounts.join(secret, password, form.get("name", ""), auth.devices_of(request))
     except _TOLD as error:
         return await _invitation(request, str(error), error.status)
-    done = _to("/login")
+    done = _to("/login?kept=1")
     auth.set_cookie(request, done, auth.DEVICE_COOKIE, joined.devices, DEVICE_S)
     return done
 

@@ -255,7 +255,8 @@ async def login(request: web.Request) -> web.StreamResponse:
 async def _login(request: web.Request, problem: str, status: int) -> web.Response:
     secret, token = auth.stranger_form(request, "login")
     request[NO_ETAG] = True  # nor compressed: the page holds a secret
-    response = await page(request, "login.html", status, problem=problem, token=token, field=auth.FORM_FIELD)
+    kept = "kept" in request.query  # whoever has just chosen a password is told what comes next
+    response = await page(request, "login.html", status, problem=problem, token=token, field=auth.FORM_FIELD, kept=kept)
     response.headers["Cache-Control"] = "no-store"
     auth.set_cookie(request, response, auth.FORM_COOKIE, secret, auth.FORM_S)
     return response

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
 
 MAX_ACCEPTED: Final = 10  # languages read from a header; nobody reads more, and a header can be long
@@ -107,8 +107,10 @@ class Reader:
         return format_date(datetime.fromtimestamp(at, UTC).date(), format="medium", locale=self.locale)
 
     def time(self, at: int) -> str:
-        """A moment, in UTC and saying so."""
-        return format_datetime(datetime.fromtimestamp(at, UTC), format="medium", locale=self.locale) + " UTC"
+        """A moment to the minute, in UTC and saying so; the second stands in `iso`, for machines."""
+        moment = datetime.fromtimestamp(at, UTC)
+        day, hour = format_date(moment, "medium", self.locale), format_time(moment, "short", locale=self.locale)
+        return f"{day}, {hour} UTC"
 
     def iso(self, at: int) -> str:
         """A moment for machines."""

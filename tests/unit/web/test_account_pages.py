@@ -87,7 +87,8 @@ async def test_a_person_joins_and_signs_in_without_a_script(client: Client, app:
     assert 'value="chen" readonly' in text
     assert "<script" not in text
     status, _ = await browser.post(path, path, action='method="post"', password=NEW, again=NEW)
-    assert (status, browser.headers["Location"]) == (303, "/login")
+    assert (status, browser.headers["Location"]) == (303, "/login?kept=1")
+    assert "Now sign in with it" in (await browser.get("/login?kept=1"))[1]
     assert await browser.sign_in("chen", NEW) == 303
     assert "(chen)" in (await browser.get("/"))[1]
 
