@@ -14,11 +14,11 @@ from federation.keys import split_kid
 from federation.messages import Ack, Refused
 from node.core import Core
 from node.erasure import send_towards
+from node.explaining.remembering import remember_confirmed
 from node.fingerprint import Fingerprint
 from node.intake import better, keep_origins, newer_own_version
-from node.letters import take_letter
 from node.peerbook import known_origins, read_history
-from node.remembering import remember_confirmed
+from node.reports.letters import take_letter
 from node.sealing import reseal
 from node.sharing import Sharing
 from node.shelf import LATER

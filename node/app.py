@@ -22,17 +22,16 @@ from governance.gate import NoPolicy
 from node.accounts import Accounts, Vault
 from node.acks import Acks
 from node.attaching import Attachments
-from node.audit import Auditing
+from node.audit.auditing import Auditing
 from node.circles import Circles
 from node.clock import Clock, Entropy, SystemClock, SystemEntropy
 from node.consents import Consents
-from node.contributing import Contributing
+from node.contributors.contributing import Contributing
 from node.core import Core
 from node.erasure import Eraser
 from node.errors import StartError
 from node.finding import Finding
-from node.foreseeing import Foreseeing
-from node.holding import Holds
+from node.holds.holding import Holds
 from node.hosting import Hosting
 from node.importer import Importer
 from node.indexing import Indexing
@@ -46,11 +45,12 @@ from node.overdue import Overdue
 from node.peerbook import KnownPeer, Situation, read_history, write_history
 from node.peers import Peers
 from node.policies import Policies
+from node.previews.foreseeing import Foreseeing
 from node.proposals.wiring import open_proposals
 from node.reading import Readings
 from node.reciting import Reciting
 from node.reminding import Reminding
-from node.reports import Reports
+from node.reports.reports import Reports
 from node.rotating import settle_rotation
 from node.sharing import Sharing
 from node.shelf import Shelf

@@ -13,6 +13,7 @@ from federation.documents import SignedDocument, sign_document
 from governance.gate import NoPolicy
 from governance.policy import Policy
 from node.clock import Clock, Entropy, uuid7
+from node.holds.stopping import stops_in_force
 from node.inforce import policy_in_force
 from node.keyring import Keyring
 from node.peerbook import KnownPeer, Situation, may_be_passed_on, rosters
@@ -20,7 +21,6 @@ from node.principal import Principal
 from node.proposal_views import ProposalView
 from node.proposals.acts import Act
 from node.releasing import releases
-from node.stopping import stops_in_force
 from node.store.governing import Audit
 from node.store.port import Reader, Store, Writer
 from node.store.rows import Copy, OriginRow, PeerRow, State

@@ -16,6 +16,7 @@ from federation.identity import KeyHistory
 from federation.routes import Declined
 from federation.witness import Shown
 from node.attaching import Attachments
+from node.audit.witnessing import Witnessing
 from node.core import Core
 from node.errors import NotNow
 from node.peerbook import read_history
@@ -23,7 +24,6 @@ from node.peers import Peers
 from node.side import Sides
 from node.store.port import StoreConflict
 from node.store.rows import Nonce, OriginRow, PeerRow
-from node.witnessing import Witnessing
 
 log = logging.getLogger("commonweave.peers")
 

@@ -38,7 +38,7 @@ from node.circles import take_roster
 from node.core import Core
 from node.erasure import confirmable, send_towards
 from node.errors import NotFound
-from node.hiding import take_hide
+from node.holds.hiding import take_hide
 from node.peerbook import known_origins, read_history, renewed, write_history
 from node.shelf import Refusal, Shelf
 from node.store.port import Reader, Writer

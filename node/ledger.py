@@ -17,11 +17,11 @@ from governance.terms import Terms
 from node.copies import Held, outline_of
 from node.core import Core
 from node.errors import NotFound
+from node.explaining.remembering import NOTHING as UNTOLD
+from node.explaining.remembering import remember_told
 from node.fingerprint import Fingerprint, mark_id
-from node.given import overwritten
+from node.holds.given import overwritten
 from node.peerbook import KnownPeer, Situation
-from node.remembering import NOTHING as UNTOLD
-from node.remembering import remember_told
 from node.store.port import Reader, Writer
 from node.store.rows import Copy, Custody, Entry, PeerRow, State
 from node.support import note_ended

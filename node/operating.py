@@ -15,7 +15,7 @@ from governance.policy_text import problems
 from node.copies import Held
 from node.core import Core
 from node.erasure import pending
-from node.holding import notices
+from node.holds.holding import notices
 from node.indexing import Indexing
 from node.peerbook import known_origins
 from node.principal import Principal

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from config.load import FILE_NAME, load
 from config.settings import Settings
 from governance.gate import Role
-from node.account_views import AccountInviteView
 from node.accounts.desk import new_name
+from node.accounts.views import AccountInviteView
 from node.app import open_app
 from node.clock import SystemEntropy
 from node.errors import BadInput, StartError

@@ -13,11 +13,11 @@ from federation.negentropy import Item
 from node.circles import circle_owner
 from node.copies import texts_held
 from node.core import Core
+from node.explaining.remembering import remember_confirmed, remember_handed
 from node.fingerprint import Fingerprint, mark_id, order_key
-from node.given import arrived, given, narrows
+from node.holds.given import arrived, given, narrows
 from node.ledger import Ledger, fingerprints, peer_row
 from node.peerbook import known_origins, read_history
-from node.remembering import remember_confirmed, remember_handed
 from node.store.governing import HideRow, HoldRow
 from node.store.port import Reader, Writer
 from node.store.rows import CircleRow, Copy, Custody, Outgoing, PeerRow

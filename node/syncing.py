@@ -17,6 +17,7 @@ from federation.messages import Page, Put, Retract, Withdraw
 from governance.agreement import Phase
 from node.ahead import Ahead
 from node.attaching import Attachments
+from node.audit.witnessing import Witnessing
 from node.core import Core
 from node.errors import NodeError, PeerTrouble
 from node.lines import Lines
@@ -28,7 +29,6 @@ from node.sharing import Sharing
 from node.side import Sides
 from node.store.port import StoreError
 from node.store.rows import Custody, Entry, Outgoing, PeerRow
-from node.witnessing import Witnessing
 
 log = logging.getLogger("commonweave.sync")
 

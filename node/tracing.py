@@ -8,7 +8,7 @@ from typing import Final, Literal
 from federation.encoding import b64url_decode
 from governance.speech import N_
 from node.errors import NotFound
-from node.hindsight import Hindsight
+from node.explaining.hindsight import Hindsight
 from node.peerbook import KnownPeer
 from node.principal import Principal
 from node.store.rows import Copy, Custody, Entry, ReceiptDoc, ReceiptRow, State

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from governance.agreement import Phase, keeps_copies
-from node.audit_log import Log
+from node.audit.log import Log
 from node.circles import drop_unheld
 from node.copies import Held, next_end
 from node.core import Core

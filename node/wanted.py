@@ -17,10 +17,10 @@ from governance.gate import Decision, Outcome, decide
 from governance.holds import NO_STOPS
 from governance.terms import ALL_PURPOSES, NETWORK, PUBLIC, Terms
 from node.copies import Held, next_end, outline_of, signed_terms, value_in
-from node.given import Given, given
-from node.given import read as read_given
+from node.explaining.remembering import ruled
+from node.holds.given import Given, given
+from node.holds.given import read as read_given
 from node.peerbook import KnownPeer, Situation, passing_peers
-from node.remembering import ruled
 from node.store.port import Reader
 from node.store.rows import Copy, Custody, Entry, Offer, PeerRow, State, VersionRow
 from node.support import onward

@@ -58,7 +58,7 @@ from node.copies import Held
 from node.core import Core
 from node.erasure import Eraser
 from node.finding import Finding
-from node.holding import Holds
+from node.holds.holding import Holds
 from node.indexing import Indexing
 from node.intake import Intake
 from node.keyring import Keyring, Profile, first_document

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from governance.gate import Member, Role
-from node.account_views import AccountView, NoticeView
 from node.accounts.brake import Brake
 from node.accounts.passwords import Hasher
 from node.accounts.vault import Vault
+from node.accounts.views import AccountView, NoticeView
 from node.clock import Clock, Entropy
 from node.errors import BadInput, NotAllowed, NotFound
 from node.principal import Principal, Scope

@@ -9,13 +9,13 @@ import json
 from dataclasses import replace
 from typing import Final
 
-from node.account_views import FactorView, RecoveryView
 from node.accounts.desk import account, own_or_admin
 from node.accounts.errors import LoginFailed
 from node.accounts.passwords import easy_words
 from node.accounts.signing_in import SigningIn
 from node.accounts.spending import normal
 from node.accounts.totp import SECRET_BYTES, accepted_step, letters, otpauth
+from node.accounts.views import FactorView, RecoveryView
 from node.errors import NotNow
 from node.principal import Principal
 from node.store.governing import Account

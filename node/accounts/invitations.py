@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from governance.gate import Role
-from node.account_views import AccountInviteView
 from node.accounts.desk import (
     Room,
     account,
@@ -24,6 +23,7 @@ from node.accounts.desk import (
 from node.accounts.devices import new_device
 from node.accounts.passwords import check_password
 from node.accounts.people import admit, rights
+from node.accounts.views import AccountInviteView
 from node.errors import BadInput, NotFound
 from node.principal import Principal, Scope
 from node.store.governing import Account, AccountInvite

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Final
 
 from governance.gate import Role
-from node.account_views import AccountView, OwnAccountView
 from node.accounts.desk import (
     Room,
     account,
@@ -22,6 +21,7 @@ from node.accounts.desk import (
     told,
 )
 from node.accounts.passwords import check_password, easy_words
+from node.accounts.views import AccountView, OwnAccountView
 from node.errors import NotAllowed, NotFound, NotNow
 from node.principal import Principal, Scope
 from node.store.governing import Account, AccountInvite

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from governance.gate import Role
-from node.account_views import SessionView
 from node.accounts.brake import Source, source_of
 from node.accounts.desk import (
     API,
@@ -28,6 +27,7 @@ from node.accounts.devices import known_device, new_device, remember
 from node.accounts.errors import LoginFailed, TooManyAttempts
 from node.accounts.passwords import MAX_PASSWORD_BYTES, check_password, nfc_bytes
 from node.accounts.spending import spent
+from node.accounts.views import SessionView
 from node.errors import NotFound
 from node.principal import Principal, grantable
 from node.store.governing import Account, AccountInvite, Token

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from governance.gate import Role
-from node.account_views import TokenView
 from node.accounts.desk import API, account, digest, not_above, own_or_admin
 from node.accounts.signing_in import SigningIn
+from node.accounts.views import TokenView
 from node.errors import BadInput, NotAllowed, NotFound, NotNow
 from node.principal import Principal, Scope, grantable
 from node.store.governing import Account, Token

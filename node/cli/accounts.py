@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import segno
 import typer
 
-from node.account_views import (
+from node.accounts.views import (
     AccountInviteView,
     AccountView,
     EndedView,

@@ -14,7 +14,7 @@ import typer
 
 from federation.errors import PeerError
 from federation.transcript import verify_export
-from node.audit_views import CheckpointView, ErasedView, LogCheckView, WitnessedView, check_view
+from node.audit.views import CheckpointView, ErasedView, LogCheckView, WitnessedView, check_view
 from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.output import emit, pairs, print_json, short_node, table, when, words

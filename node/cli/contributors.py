@@ -11,7 +11,7 @@ from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.output import console, emit, table, when
 from node.cli.session import command
-from node.contributor_views import PrivateLinkView
+from node.contributors.views import PrivateLinkView
 
 group = typer.Typer(help="Private links for contributors: no account, their own page.", no_args_is_help=True)
 Subject = Annotated[str, typer.Argument(help="The contributor's pseudonym, as in the records.")]

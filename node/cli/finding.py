@@ -13,7 +13,7 @@ from node.cli.connect import connect
 from node.cli.options import After, Origin, Ref
 from node.cli.output import emit, panel, short, table
 from node.cli.session import Failure, command
-from node.explaining_views import ExplainedView, PastView, SeesView
+from node.explaining.views import ExplainedView, PastView, SeesView
 from node.views import HitView, SearchView
 
 Many = list[str] | None

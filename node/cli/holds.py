@@ -10,7 +10,7 @@ from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.output import emit, short, table, when
 from node.cli.session import command
-from node.holds_views import HoldView
+from node.holds.views import HoldView
 
 group = typer.Typer(help="Emergency holds: stop a record, a peer, a circle or everything.", no_args_is_help=True)
 Note = Annotated[str, typer.Option("--note", help="Why, for the other stewards.")]

@@ -13,7 +13,7 @@ from node.cli.options import FileArgument
 from node.cli.output import emit, panel, say, table
 from node.cli.session import Failure, command
 from node.errors import BadInput
-from node.preview_views import ImpactTallyView, ImpactView, PreviewLine
+from node.previews.views import ImpactTallyView, ImpactView, PreviewLine
 
 group = typer.Typer(help="See what a change would do, peer by peer, before anybody decides it.", no_args_is_help=True)
 Peer = Annotated[str, typer.Argument(metavar="PEER", help="By id or name.")]

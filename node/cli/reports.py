@@ -10,7 +10,7 @@ from node.cli.client import segment
 from node.cli.connect import connect
 from node.cli.output import emit, short, table, when
 from node.cli.session import command
-from node.report_views import CorrectionView, ReportView
+from node.reports.views import CorrectionView, ReportView
 
 group = typer.Typer(help="Reports that a record endangers somebody or is wrong.", no_args_is_help=True)
 Text = Annotated[str, typer.Option("--text", help="In a sentence or two, for the people who will read it.")]

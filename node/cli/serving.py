@@ -14,7 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from config.settings import Settings
-from node.account_views import AccountInviteView
+from node.accounts.views import AccountInviteView
 from node.cli.connect import socket_path
 from node.cli.output import console, print_json
 from node.cli.session import session

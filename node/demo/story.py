@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.rule import Rule
 from rich.table import Table
 
-from node.account_views import AccountView
+from node.accounts.views import AccountView
 from node.cli.client import Api
 from node.cli.connect import connect
 from node.cli.finding import marked
@@ -24,7 +24,7 @@ from node.cli.importing import stream
 from node.cli.output import short
 from node.demo.cast import CAST, CIRCLE, Organisation
 from node.demo.processes import DemoStopped, Nodes
-from node.explaining_views import ExplainedView
+from node.explaining.views import ExplainedView
 from node.imports import ReadOptions, open_source
 from node.peer_views import CircleView, FlowView, InviteView, PeerView, SyncView
 from node.views import CustodyView, ImportView, Page, ReceiptView, RecordInfo, RecordView, SearchView, StatusView

@@ -38,13 +38,13 @@ from node.agreements import (
 )
 from node.copies import Held
 from node.errors import NotNow, PeerTrouble
+from node.explaining.remembering import remember_agreement
 from node.peer_views import FlowView, PeerView
 from node.peerbook import clauses_of, read_history
 from node.peers.acquaintance import refused
 from node.peers.parting import Parting
 from node.principal import Principal
 from node.proposals.acts import AgreementCountersign, AgreementPropose, AgreementRenew
-from node.remembering import remember_agreement
 from node.stewards import By, alone
 from node.store.port import Reader, Writer
 from node.store.rows import Copy, Outgoing, PeerRow, State

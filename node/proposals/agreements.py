@@ -13,7 +13,7 @@ from node.agreements import ProposedAgreement, clauses_for, read_proposal, spoke
 from node.core import Core
 from node.peerbook import clauses_of
 from node.peers import Peers
-from node.preview import WhatIf
+from node.previews.previews import WhatIf
 from node.proposals.acts import AgreementCountersign, AgreementPropose, AgreementRenew, AgreementStep
 from node.proposals.doing import Carried
 from node.stewards import By

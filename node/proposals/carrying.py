@@ -28,7 +28,7 @@ from governance.proposal import (
 )
 from node.core import Core
 from node.errors import NodeError
-from node.preview import Previews
+from node.previews.previews import Previews
 from node.principal import Principal
 from node.proposal_views import CommentView, ProposalLine, ProposalView, VoteView
 from node.proposals.acts import Act, act_json, read_act, write_act

@@ -10,7 +10,7 @@ from federation.keys import identity_key_of
 from governance.speech import Say
 from node.circles import Circles
 from node.errors import BadInput
-from node.preview import WhatIf
+from node.previews.previews import WhatIf
 from node.proposals.acts import CircleChange, CircleCreate
 from node.proposals.doing import Carried
 from node.stewards import By

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from governance.speech import Say
-from node.preview import WhatIf
+from node.previews.previews import WhatIf
 from node.stewards import By
 from node.store.port import Reader, Writer
 

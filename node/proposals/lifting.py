@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from governance.speech import Say
 from node.core import Core
-from node.holding import in_force, lift
-from node.preview import WhatIf
+from node.holds.holding import in_force, lift
+from node.previews.previews import WhatIf
 from node.proposals.acts import HoldLift
 from node.proposals.doing import Carried
 from node.stewards import By

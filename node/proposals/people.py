@@ -7,7 +7,7 @@ from governance.speech import Say
 from node.accounts.desk import account, set_role, stewards
 from node.core import Core
 from node.errors import NotNow
-from node.preview import WhatIf
+from node.previews.previews import WhatIf
 from node.proposals.acts import StewardAdd, StewardRemove
 from node.proposals.doing import Carried
 from node.stewards import By

@@ -10,7 +10,7 @@ from governance.speech import Say
 from node.core import Core
 from node.errors import BadInput
 from node.inforce import put_in_force
-from node.preview import WhatIf
+from node.previews.previews import WhatIf
 from node.proposals.acts import PolicyChange
 from node.proposals.doing import Carried
 from node.stewards import By

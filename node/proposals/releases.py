@@ -9,7 +9,7 @@ from governance.speech import Say
 from node.core import Core
 from node.errors import BadInput, NotFound, NotNow
 from node.peers import Peers
-from node.preview import WhatIf
+from node.previews.previews import WhatIf
 from node.proposals.acts import RecordRelease
 from node.proposals.doing import Carried
 from node.stewards import By

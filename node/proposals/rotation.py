@@ -9,7 +9,7 @@ from governance.speech import Say
 from node.core import Core
 from node.keyring import Keyring
 from node.peerbook import read_history, write_history
-from node.preview import WhatIf
+from node.previews.previews import WhatIf
 from node.proposals.acts import KeyRotate
 from node.proposals.doing import Carried
 from node.rotating import check_next, put_in_place, rotated, stage

@@ -11,7 +11,7 @@ from node.circles import Circles
 from node.core import Core
 from node.keyring import Keyring
 from node.peers import Peers
-from node.preview import Previews
+from node.previews.previews import Previews
 from node.proposals.agreements import Offers, Renewals, Signatures, Steps
 from node.proposals.circles import CircleChanges, NewCircles
 from node.proposals.doing import Doing

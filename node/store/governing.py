@@ -220,7 +220,7 @@ class Disclosure(Row):
     """What a peer was told of a record, when, and under what: kept after the record is gone, without content.
 
     `id` is the number of the ledger line. `fields` are names joined by commas, `grants` ids likewise; `rules` are what
-    decided, in the short words of `node.remembering`. No `entry`: taken back before the peer heard of it.
+    decided, in the short words of `node.explaining.remembering`. No `entry`: taken back before the peer heard of it.
     """
 
     TABLE = "disclosures"
@@ -350,7 +350,7 @@ class Audit(Row):
 
 @dataclass(frozen=True, slots=True)
 class AuditBlock(Row):
-    """The root over a full block of leaves (`node.audit_tree`), so that proofs need not read all of them.
+    """The root over a full block of leaves (`node.audit.tree`), so that proofs need not read all of them.
 
     Made again from the leaves at any time: the leaves are what counts.
     """

@@ -202,7 +202,7 @@ class Custody(Row):
 
     `told` says that an earlier state of the line was handed over; `refused` is the peer's reason for not taking it,
     such a row is not counted in the fingerprint. `hops` are the lines that each field will have crossed. `given` is the
-    state that the peer was handed, as JSON, while a later one waits: a hold goes back to it (`node.given`).
+    state that the peer was handed, as JSON, while a later one waits: a hold goes back to it (`node.holds.given`).
     """
 
     TABLE = "custody"

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from node.account_views import (
+from node.accounts.views import (
     AccountInviteView,
     AccountView,
     EndedView,

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import Field
 
-from node.audit_views import CheckpointView, ErasedView, ExportLine, LogCheckView, ProofDocument, WitnessedView
+from node.audit.views import CheckpointView, ErasedView, ExportLine, LogCheckView, ProofDocument, WitnessedView
 from node.principal import Principal, Scope
 from node.web.operations import Operation
 from node.web.ports import AppPort

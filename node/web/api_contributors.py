@@ -7,9 +7,9 @@ from typing import Final
 from pydantic import Field
 
 from governance.terms import Purpose
-from node.contributing import LINK_SCOPE, MAX_LINK_DAYS, LinkHolder
-from node.contributor_acts import MAX_DAYS
-from node.contributor_views import ActView, ConsentReceiptView, ContributorView, PrivateLinkView
+from node.contributors.acts import MAX_DAYS
+from node.contributors.contributing import LINK_SCOPE, MAX_LINK_DAYS, LinkHolder
+from node.contributors.views import ActView, ConsentReceiptView, ContributorView, PrivateLinkView
 from node.errors import NotAllowed
 from node.principal import Principal, Scope
 from node.web.operations import Operation

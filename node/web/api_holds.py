@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from node.holding import MAX_NOTE_CHARS
-from node.holds_views import HoldView
+from node.holds.holding import MAX_NOTE_CHARS
+from node.holds.views import HoldView
 from node.principal import Principal, Scope
 from node.web.operations import Operation
 from node.web.ports import AppPort

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from node.errors import BadInput
-from node.explaining_views import PastView, SeesView
-from node.foreseeing import Wish
-from node.preview_views import PreviewLine
+from node.explaining.views import PastView, SeesView
+from node.previews.foreseeing import Wish
+from node.previews.views import PreviewLine
 from node.principal import Principal, Scope
 from node.web.operations import Operation
 from node.web.ports import AppPort

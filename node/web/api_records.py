@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from governance.record import Draft
-from node.explaining_views import ExplainedView
+from node.explaining.views import ExplainedView
 from node.imports.item import ImportItem, Outcome, Unreadable, check_item, first_problem
 from node.principal import Principal, Scope
 from node.views import (

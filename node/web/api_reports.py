@@ -8,7 +8,7 @@ from pydantic import Field
 
 from federation.letters import MAX_LETTER_CHARS, Answered, What
 from node.principal import Principal, Scope
-from node.report_views import CorrectionView, ReportView
+from node.reports.views import CorrectionView, ReportView
 from node.web.operations import Operation
 from node.web.ports import AppPort
 from node.web.requests import Given

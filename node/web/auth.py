@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from node.accounts import DEVICE_S, SECRET_BYTES, SESSION_S
-from node.contributing import LINK_PREFIX
+from node.contributors.contributing import LINK_PREFIX
 from node.errors import NotFound
 from node.principal import ANYBODY, Principal
 from node.web.keys import APP, OPTIONS

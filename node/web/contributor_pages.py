@@ -14,10 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from governance.speech import N_, Say
 from governance.terms import Purpose
-from node.contributing import LinkHolder
-from node.contributor_acts import MAX_DAYS
-from node.contributor_views import OwnRecordView
-from node.contributor_words import isolated
+from node.contributors.acts import MAX_DAYS
+from node.contributors.contributing import LinkHolder
+from node.contributors.views import OwnRecordView
+from node.contributors.words import isolated
 from node.errors import BadInput, NotFound
 from node.speech import speech
 from node.web import auth

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from governance.record import Attachment, Draft
 from governance.terms import Purpose, Terms
-from node.account_views import (
+from node.accounts import Invited, Joined, SignedIn
+from node.accounts.views import (
     AccountInviteView,
     AccountView,
     FactorView,
@@ -17,22 +18,21 @@ from node.account_views import (
     SessionView,
     TokenView,
 )
-from node.accounts import Invited, Joined, SignedIn
 from node.agreements import ProposedAgreement
-from node.audit_views import CheckpointView, ErasedView, ExportLine, LogCheckView, ProofDocument, WitnessedView
+from node.audit.views import CheckpointView, ErasedView, ExportLine, LogCheckView, ProofDocument, WitnessedView
 from node.clock import Clock, Entropy
-from node.contributing import LinkHolder
-from node.contributor_views import ActView, ConsentReceiptView, ContributorView, PrivateLinkView
-from node.explaining_views import ExplainedView, PastView, SeesView
+from node.contributors.contributing import LinkHolder
+from node.contributors.views import ActView, ConsentReceiptView, ContributorView, PrivateLinkView
+from node.explaining.views import ExplainedView, PastView, SeesView
 from node.finding import SearchRequest
-from node.foreseeing import Wish
-from node.holds_views import HoldView
+from node.holds.views import HoldView
 from node.peer_views import CircleView, FlowView, InviteView, PeerView, SyncView
-from node.preview_views import PreviewLine
+from node.previews.foreseeing import Wish
+from node.previews.views import PreviewLine
 from node.principal import Principal
 from node.proposal_views import ProposalLine, ProposalView
 from node.proposals.acts import Act
-from node.report_views import CorrectionView, ReportView
+from node.reports.views import CorrectionView, ReportView
 from node.store.port import Store
 from node.views import (
     AttachmentView,

@@ -32,7 +32,7 @@ from node.inforce import put_in_force
 from node.keyring import Keyring, Profile, first_document
 from node.library import NewRecord
 from node.peerbook import write_history
-from node.preview import Previews, WhatIf
+from node.previews.previews import Previews, WhatIf
 from node.principal import LOCAL
 from node.store.rows import Copy, Custody, PeerRow, State
 from tests.bench.nodes import WORDS, make, peak_mb

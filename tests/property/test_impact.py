@@ -24,7 +24,7 @@ from governance.terms import ALL_PURPOSES, CIRCLE_PREFIX, Purpose, Terms
 from node.agreements import read_proposal
 from node.ledger import Ledger
 from node.peerbook import clauses_of
-from node.preview import Previews, WhatIf
+from node.previews.previews import Previews, WhatIf
 from node.principal import LOCAL
 from node.store.governing import ReleaseRow
 from node.store.rows import Copy, Custody, Entry, State

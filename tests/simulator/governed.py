@@ -21,7 +21,7 @@ from governance.holds import NO_STOPS
 from governance.proposal import State as ProposalState
 from node.agreements import read_proposal
 from node.circles import circle_owner
-from node.contributing import TAKES_BACK
+from node.contributors.contributing import TAKES_BACK
 from node.copies import Held
 from node.inforce import POLICY_VERSION
 from node.peerbook import Situation, passing_peers

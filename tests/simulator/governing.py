@@ -329,7 +329,13 @@ class Governing(Actions):
         copy, who = self.dice.choice(copies), self.dice.choice(readers)
         what, hide = self.dice.choice(("danger", "error")), self.dice.random() < 0.7
         tell: Callable[[], Any] = partial(
-            node.reports.report, who, copy.rid, what=what, text="Somebody is named.", origin=copy.origin, hide=hide
+            node.reports.report,
+            who,
+            copy.rid,
+            what=what,
+            text="Somebody is named.",
+            origin=copy.origin,
+            hide=hide,
         )
         await self.attempt(node, f"{who.actor} reports {copy.rid[-4:]}, hides it: {hide}", tell)
 

@@ -21,12 +21,12 @@ from governance.agreement import Phase
 from governance.proposal import Rules
 from node.agreements import ProposedAgreement
 from node.attaching import Attachments
-from node.audit import Auditing
-from node.contributing import Contributing
+from node.audit.auditing import Auditing
+from node.contributors.contributing import Contributing
 from node.core import Core
 from node.erasure import Eraser
 from node.errors import NodeError
-from node.holding import Holds
+from node.holds.holding import Holds
 from node.hosting import Hosting
 from node.keyring import Keyring
 from node.lines import Lines
@@ -36,7 +36,7 @@ from node.peers import Peers
 from node.policies import Policies
 from node.principal import LOCAL
 from node.proposals.wiring import open_proposals
-from node.reports import Reports
+from node.reports.reports import Reports
 from node.sharing import Sharing
 from node.store.memory import Before, MemoryReader, MemoryWriter
 from node.store.rows import PeerRow

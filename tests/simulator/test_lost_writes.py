@@ -18,7 +18,7 @@ from federation.routes import federation_routes
 from governance.agreement import Phase
 from governance.terms import Purpose
 from node.agreements import ProposedAgreement
-from node.audit_log import newest_checkpoint
+from node.audit.log import newest_checkpoint
 from node.errors import NodeError
 from node.principal import LOCAL
 from node.store.governing import Witnessed

@@ -14,9 +14,9 @@ from federation.checkpoint import read_note, verify_log
 from federation.errors import PeerError
 from federation.merkle import Frontier
 from federation.transcript import Verified, verify_export
-from node.audit import Auditing
-from node.audit_log import KEEP, Log, newest_checkpoint
-from node.audit_tree import BLOCK, FRONTIER, consistency_proof, inclusion_proof, read_frontier
+from node.audit.auditing import Auditing
+from node.audit.log import KEEP, Log, newest_checkpoint
+from node.audit.tree import BLOCK, FRONTIER, consistency_proof, inclusion_proof, read_frontier
 from node.errors import NodeError, NotAllowed, NotFound, NotNow
 from node.principal import ANYBODY, LOCAL
 from node.store.governing import Audit, AuditBlock, Checkpoint
@@ -160,7 +160,7 @@ async def test_proofs_from_block_roots_are_those_from_leaves(desk: Desk, monkeyp
         leaves = [row.leaf for row in await tx.find(Audit, order="n")]
         pairs = [(1, size), (BLOCK, size), (BLOCK + 1, size), (3 * BLOCK, 4 * BLOCK), (size - 1, size)]
         whole = [await consistency_proof(tx, *p) for p in pairs] + [await inclusion_proof(tx, 9, size)]
-        monkeypatch.setattr("node.audit_tree.FROM_LEAVES", BLOCK)
+        monkeypatch.setattr("node.audit.tree.FROM_LEAVES", BLOCK)
         assert [await consistency_proof(tx, *p) for p in pairs] + [await inclusion_proof(tx, 9, size)] == whole
         assert await tx.count(AuditBlock) == len(leaves) // BLOCK
 

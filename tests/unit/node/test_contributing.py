@@ -13,8 +13,8 @@ from governance.policy import DAY_S
 from governance.record import ContributorLink, Draft
 from governance.terms import ALL_PURPOSES, Purpose
 from node.accounts import TooManyAttempts
-from node.contributing import WRONG_A_MINUTE, Contributing, LinkHolder
-from node.contributor_views import ActView, ContributorView
+from node.contributors.contributing import WRONG_A_MINUTE, Contributing, LinkHolder
+from node.contributors.views import ActView, ContributorView
 from node.errors import BadInput, NotAllowed, NotFound
 from node.principal import ANYBODY, LOCAL
 from node.store.governing import Audit, ContributorAct, PrivateLink

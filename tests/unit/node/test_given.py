@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from node.given import Given, arrived, given, narrows, overwritten, read, write
+from node.holds.given import Given, arrived, given, narrows, overwritten, read, write
 from node.principal import LOCAL
 from node.store.rows import Custody, Entry, PeerRow
 from tests.world import Fault, LineBroken, World, WorldNode, draft, terms

@@ -11,8 +11,8 @@ from federation.hides import Hide, HideScope
 from governance.agreement import Phase
 from governance.gate import Member, Role
 from node.errors import NotFound, NotNow
-from node.hiding import MAX_HIDES, Refused, take_hide
-from node.holding import hide_here
+from node.holds.hiding import MAX_HIDES, Refused, take_hide
+from node.holds.holding import hide_here
 from node.principal import LOCAL, Principal
 from node.store.governing import HideRow, HoldRow
 from node.store.rows import Custody, Entry

@@ -12,7 +12,7 @@ from governance.record import ContributorLink
 from governance.terms import NETWORK, NODE
 from node.copies import outline_of
 from node.errors import NotFound
-from node.explaining import DAY_S
+from node.explaining.explaining import DAY_S
 from node.inforce import put_in_force
 from node.principal import LOCAL
 from node.store.governing import Disclosure

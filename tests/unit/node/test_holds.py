@@ -7,7 +7,7 @@ import pytest
 from governance.gate import Member, Role
 from node.errors import BadInput, NotAllowed, NotFound, NotNow
 from node.finding import SearchRequest
-from node.holding import notices
+from node.holds.holding import notices
 from node.principal import LOCAL, Principal
 from node.store.rows import State
 from tests.world import World, WorldNode, draft, terms

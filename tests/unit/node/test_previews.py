@@ -10,7 +10,7 @@ from federation.jws import peek
 from federation.keys import split_kid
 from governance.agreement import Clauses, Phase
 from node.agreements import read_proposal, write_proposal
-from node.preview import Previews, WhatIf
+from node.previews.previews import Previews, WhatIf
 from tests.world import POLICIES, Bond, World, WorldNode, set_policy
 
 OPEN, _, SHUT = POLICIES

@@ -12,7 +12,7 @@ from governance.gate import Role
 from governance.proposal import HOUR_S, Rules
 from node.agreements import ProposedAgreement
 from node.errors import BadInput, NodeError, NotAllowed, NotFound, NotNow
-from node.foreseeing import AgreementWish, Foreseeing, Wish
+from node.previews.foreseeing import AgreementWish, Foreseeing, Wish
 from node.principal import LOCAL, Principal
 from node.proposals import Pending
 from node.proposals.acts import (

@@ -12,9 +12,9 @@ from federation.keys import x25519_public
 from federation.letters import MAX_LETTER_CHARS, Answer, Answered, Report, What, open_text, seal_text
 from governance.gate import Member, Role
 from node.errors import BadInput, NotAllowed, NotFound, NotNow
-from node.letters import MAX_OPEN_OF_ONE, OPEN, PASSED_ON, take_letter
 from node.principal import ANYBODY, LOCAL, Principal
-from node.reports import MAX_HIDDEN_BY_MEMBER, Reports
+from node.reports.letters import MAX_OPEN_OF_ONE, OPEN, PASSED_ON, take_letter
+from node.reports.reports import MAX_HIDDEN_BY_MEMBER, Reports
 from node.store.governing import Audit, HoldRow, ReportRow
 from node.store.rows import Outgoing
 from tests.world import World, WorldNode, draft

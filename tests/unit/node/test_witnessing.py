@@ -14,14 +14,14 @@ from federation.errors import Code, PeerError
 from federation.identity import KeyHistory
 from federation.witness import Shown, read_shown, write_shown
 from governance.agreement import Phase
-from node.audit_log import newest_checkpoint
-from node.audit_tree import FRONTIER
+from node.audit.log import newest_checkpoint
+from node.audit.tree import FRONTIER
+from node.audit.witnessing import ASK_S, OLD_PEER, Witnessing
 from node.errors import NotNow
 from node.principal import LOCAL
 from node.store.governing import Audit, Checkpoint, Witnessed
 from node.store.rows import Meta, PeerRow
 from node.views import CheckView
-from node.witnessing import ASK_S, OLD_PEER, Witnessing
 from tests.unit.node.test_audit_log import Desk
 from tests.world import WorldNode
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from node.audit_views import CheckpointView, ErasedView, LogCheckView, WitnessedView, WitnessView
+from node.audit.views import CheckpointView, ErasedView, LogCheckView, WitnessedView, WitnessView
 from node.errors import NotFound
 from node.principal import Principal
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 from governance.gate import Public
 from governance.terms import Purpose
-from node.contributing import GONE, LINK_SCOPE, LinkHolder
-from node.contributor_views import ActView, ConsentReceiptView, ContributorView, PrivateLinkView
+from node.contributors.contributing import GONE, LINK_SCOPE, LinkHolder
+from node.contributors.views import ActView, ConsentReceiptView, ContributorView, PrivateLinkView
 from node.errors import NotFound
 from node.principal import Principal
 

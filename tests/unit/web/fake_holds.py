@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import cast
 
 from node.errors import NotFound
-from node.holding import Shown
-from node.holds_views import HoldView
+from node.holds.holding import Shown
+from node.holds.views import HoldView
 from node.principal import Principal
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from node.explaining_views import ExplainedView, PastView, SeesView
-from node.foreseeing import Wish
-from node.preview_views import ImpactView, PreviewLine
+from node.explaining.views import ExplainedView, PastView, SeesView
+from node.previews.foreseeing import Wish
+from node.previews.views import ImpactView, PreviewLine
 from node.principal import Principal
 
 

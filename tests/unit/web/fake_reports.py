@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from node.errors import NotAllowed, NotFound
 from node.principal import Principal
-from node.report_views import CorrectionView, ReportView
+from node.reports.views import CorrectionView, ReportView
 
 
 class FakeReports:

@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 
 from governance.errors import TermsError
 from governance.record import Draft
-from node.contributing import LINK_SCOPE
+from node.contributors.contributing import LINK_SCOPE
 from node.errors import NotNow
 from node.principal import LOCAL, Scope
 from node.store.port import StoreFull

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from config.load import load
 from governance.kinds import KINDS
 from node.app import App, open_app
-from node.contributing import LINK_SCOPE
+from node.contributors.contributing import LINK_SCOPE
 from node.principal import LOCAL, Scope
 from node.setup import init
 from node.store.rows import ALL_ROWS

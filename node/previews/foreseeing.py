@@ -24,11 +24,11 @@ from node.agreements import ProposedAgreement, clauses_for
 from node.circles import Circles
 from node.core import Core
 from node.errors import BadInput, NotFound, NotNow
-from node.holding import in_force
+from node.holds.holding import in_force
 from node.peerbook import clauses_of
 from node.peers import Peers
-from node.preview import Previews, WhatIf
-from node.preview_views import ImpactView, PreviewLine, impact_view
+from node.previews.previews import Previews, WhatIf
+from node.previews.views import ImpactView, PreviewLine, impact_view
 from node.principal import Principal
 from node.reading import Readings
 from node.sealing import grant_of

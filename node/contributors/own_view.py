@@ -14,9 +14,9 @@ from governance.consent import Grant, effective_terms, governing_grant
 from governance.consent_receipt import Party
 from governance.speech import Say
 from governance.terms import DIRECT, Terms, reach
-from node.contributor_acts import OwnRecord, ceiling, own_copy, permitted
-from node.contributor_choices import audience_choices, end_choices, purpose_choices
-from node.contributor_views import (
+from node.contributors.acts import OwnRecord, ceiling, own_copy, permitted
+from node.contributors.choices import audience_choices, end_choices, purpose_choices
+from node.contributors.views import (
     ActView,
     ConsentNote,
     Did,
@@ -27,7 +27,7 @@ from node.contributor_views import (
     ProgressView,
     Stands,
 )
-from node.contributor_words import (
+from node.contributors.words import (
     act_sentence,
     holder_sentence,
     own_label,

@@ -23,11 +23,11 @@ from governance.record import ContributorLink, Draft
 from node.agreements import waits_for_peer
 from node.copies import Held, outlined
 from node.core import Core
+from node.holds.stopping import stops_in_force
 from node.ledger import Ledger
 from node.peerbook import KnownPeer, Situation, clauses_of, passing_peers
 from node.releasing import Releases, releases
 from node.sealing import grants_for, records_of
-from node.stopping import stops_in_force
 from node.store.port import Reader
 from node.store.rows import ContributorRow, Copy, DraftRow, Offer, State
 from node.support import onward

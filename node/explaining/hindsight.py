@@ -13,10 +13,10 @@ from governance.policy import Policy, Rule
 from governance.policy_text import parse_policy
 from governance.speech import N_, Say
 from governance.words import listed, reason_words
-from node.explaining import DAY_S, Explaining, agreed, grant_view, rule_view
-from node.explaining_views import GoverningView, PastView, ToldView
+from node.explaining.explaining import DAY_S, Explaining, agreed, grant_view, rule_view
+from node.explaining.remembering import reason_of
+from node.explaining.views import GoverningView, PastView, ToldView
 from node.principal import Principal
-from node.remembering import reason_of
 from node.sealing import grant_of
 from node.store.governing import AgreementRow, Disclosure, Handover, PolicyRow
 from node.store.port import Reader

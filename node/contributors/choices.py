@@ -8,8 +8,8 @@ from typing import Final
 from governance.consent_receipt import purpose_words
 from governance.speech import ENGLISH, Say
 from governance.terms import ALL_PURPOSES, DIRECT, NETWORK, NODE, STEWARDS, Purpose, Terms, meet
-from node.contributor_views import ChoiceView
-from node.contributor_words import audience_words
+from node.contributors.views import ChoiceView
+from node.contributors.words import audience_words
 
 NARROWER: Final = (
     NETWORK,

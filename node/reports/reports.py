@@ -18,12 +18,12 @@ from node.copies import CORRECTS, Held
 from node.core import Core
 from node.erasure import send_towards
 from node.errors import BadInput, NotAllowed, NotFound, NotNow
-from node.holding import hide_here
-from node.letters import LETTER, OPEN, PASSED_ON, SENT
+from node.holds.holding import hide_here
 from node.peerbook import known_origins
 from node.principal import Principal
 from node.reading import Readings
-from node.report_views import CorrectionView, ReportView
+from node.reports.letters import LETTER, OPEN, PASSED_ON, SENT
+from node.reports.views import CorrectionView, ReportView
 from node.store.governing import HoldRow, ReportRow
 from node.store.port import Reader, Writer
 from node.store.rows import Copy, LinkRow, State

@@ -23,7 +23,7 @@ from governance.record import is_language
 from governance.speech import N_, Say
 from governance.terms import Purpose, check_audience
 from node.accounts import TooManyAttempts
-from node.contributor_acts import (
+from node.contributors.acts import (
     Done,
     OwnRecord,
     Wish,
@@ -36,11 +36,11 @@ from node.contributor_acts import (
     stored_act,
     take_back,
 )
-from node.contributor_views import ActView, ConsentReceiptView, ContributorView, PrivateLinkView
-from node.contributor_words import own_label
+from node.contributors.own_view import acts_view, consent_notes, controller_of, record_view
+from node.contributors.views import ActView, ConsentReceiptView, ContributorView, PrivateLinkView
+from node.contributors.words import own_label
 from node.core import Core
 from node.errors import BadInput, NotFound
-from node.own_view import acts_view, consent_notes, controller_of, record_view
 from node.peerbook import read_history
 from node.principal import Principal
 from node.reading import Readings

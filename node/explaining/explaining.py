@@ -1,6 +1,6 @@
 """Why somebody gets what of a record: the grants, agreement clauses and rules that decided, as data and in words.
 
-Forwards (what this recipient gets) and backwards (who can see it); answers about the past are in `node.hindsight`.
+Forwards (what this recipient gets) and backwards (who can see it); the past is asked in `node.explaining.hindsight`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from node.agreements import agreement_view
 from node.copies import Held
 from node.core import Core
 from node.errors import NotFound
-from node.explaining_views import ExplainedView, GoverningView, RuleView, SeesView
+from node.explaining.views import ExplainedView, GoverningView, RuleView, SeesView
 from node.peerbook import KnownPeer
 from node.peers import Peers
 from node.principal import Principal

@@ -17,8 +17,8 @@ from governance.terms import CIRCLE_PREFIX
 from node.copies import Held
 from node.core import Core
 from node.errors import BadInput, NotFound, NotNow
-from node.hiding import MAX_HIDES, room_for_hide, sign_hide, touch
-from node.holds_views import HoldView
+from node.holds.hiding import MAX_HIDES, room_for_hide, sign_hide, touch
+from node.holds.views import HoldView
 from node.indexing import Indexing
 from node.peers import Peers
 from node.principal import Principal

@@ -17,7 +17,7 @@ from governance.policy import DAY_S
 from governance.record import Draft
 from governance.speech import N_
 from governance.terms import ALL_PURPOSES, NODE_ONLY, STEWARDS, Purpose, Terms, meet, meet_all
-from node.contributor_views import Did
+from node.contributors.views import Did
 from node.copies import Held
 from node.core import Core
 from node.erasure import schedule_erasure

@@ -13,9 +13,9 @@ from typing import Any, Final
 from federation.checkpoint import read_note, verifier_key
 from federation.identity import KeyHistory
 from federation.transcript import Checker, Frame, Verified, text_digest, write_proof
-from node.audit_log import Log, newest_checkpoint
-from node.audit_tree import TreeBroken, entries, entry_of, inclusion_proof
-from node.audit_views import CheckpointView, ErasedView, LogCheckView, WitnessedView, WitnessView, check_view
+from node.audit.log import Log, newest_checkpoint
+from node.audit.tree import TreeBroken, entries, entry_of, inclusion_proof
+from node.audit.views import CheckpointView, ErasedView, LogCheckView, WitnessedView, WitnessView, check_view
 from node.core import Core
 from node.errors import NodeError, NotFound, NotNow
 from node.peerbook import read_history

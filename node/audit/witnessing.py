@@ -17,8 +17,8 @@ from federation.identity import KeyHistory
 from federation.merkle import EMPTY_ROOT
 from federation.witness import Known, Shown, judge
 from governance.agreement import Phase
-from node.audit_log import newest_checkpoint
-from node.audit_tree import TreeBroken, consistency_proof
+from node.audit.log import newest_checkpoint
+from node.audit.tree import TreeBroken, consistency_proof
 from node.core import Core
 from node.store.governing import Checkpoint, Witnessed
 from node.store.port import Reader, Writer

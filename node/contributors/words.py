@@ -12,7 +12,7 @@ from governance.kinds import kind_label, section_label
 from governance.record import text_of
 from governance.speech import ENGLISH, N_, Say
 from governance.terms import CIRCLE_PREFIX, DIRECT, NETWORK, NODE, PUBLIC, STEWARDS, Purpose, Terms
-from node.contributor_views import Did, Stands
+from node.contributors.views import Did, Stands
 
 _PARTS: Final = {
     "quote": N_("Quote"),

@@ -12,7 +12,7 @@ from typing import Final
 
 from federation.checkpoint import LOG_SIGNATURE, Head, key_id, origin_of, read_note, sign_head
 from federation.transcript import SALT_BYTES, entry_leaf, text_digest
-from node.audit_tree import BLOCK, TreeBroken, grow, read_frontier, recheck
+from node.audit.tree import BLOCK, TreeBroken, grow, read_frontier, recheck
 from node.core import Core
 from node.store.governing import Audit, Checkpoint
 from node.store.port import Reader, Writer

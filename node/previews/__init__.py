@@ -1,0 +1,1 @@
+"""What a change would do, by the gate, before anybody decides it."""

@@ -1,0 +1,1 @@
+"""Harm reports and their answers, sealed on their way."""
